@@ -1,0 +1,3 @@
+module github.com/mw-go/mw
+
+go 1.26
