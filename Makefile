@@ -1,0 +1,103 @@
+# Every target does its own set-up; `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+# Tools, pinned; each is installed by the targets that need it.
+BIN := $(CURDIR)/.tmp/bin
+STATICCHECK_VERSION := v0.8.2
+GOLANGCI_VERSION := v2.15.0
+STATICCHECK := $(BIN)/staticcheck-$(STATICCHECK_VERSION)
+GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+
+FUZZTIME ?= 30s
+ONLY ?= .
+ROUNDS ?= 6
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+.PHONY: run
+run: ## Serve the example shop on loopback, with its settings reloaded live
+	go run ./examples/http
+
+.PHONY: demo
+demo: ## Drive the example shop with load for about 20 s and check what happens
+	go run ./examples/http -demo
+
+.PHONY: test
+test: ## Run all tests
+	go test ./...
+
+.PHONY: race
+race: ## Run all tests under the race detector
+	go test -race ./...
+
+.PHONY: check
+check: fmt vet staticcheck imports generate-check cross ## What every commit passes: format, vet, lint, import rules, generated files, other platforms
+
+.PHONY: fmt
+fmt: ## Fail if a file is not formatted
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; }
+
+.PHONY: vet
+vet: ## Run go vet, on the library and on the comparisons
+	go vet ./...
+	cd bench && go vet ./...
+
+.PHONY: staticcheck
+staticcheck: $(STATICCHECK) ## Run staticcheck
+	$(STATICCHECK) ./...
+
+.PHONY: imports
+imports: ## Check who imports whom
+	go test -run '^TestImports' .
+
+.PHONY: generate-check
+generate-check: ## Fail if regenerating changes a file, or go.mod is not tidy
+	@before=$$(git status --porcelain; git diff); \
+	go generate ./...; go mod tidy; (cd bench && go mod tidy); \
+	after=$$(git status --porcelain; git diff); \
+	[ "$$before" = "$$after" ] || { echo "generated files or go.mod were stale; regenerated now:"; git status --porcelain; exit 1; }
+
+.PHONY: cross
+cross: ## Vet without assembly, and for arm64 and 386
+	go vet -tags purego ./...
+	GOARCH=arm64 go vet ./...
+	GOARCH=386 go vet ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME (30s)
+	@for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: ## Compare with the peers, interleaved: ONLY=breaker, limiter, keyed, bulkhead, ...; ROUNDS=6
+	cd bench && go run . -only '$(ONLY)' -rounds $(ROUNDS)
+
+.PHONY: examples
+examples: ## Build the examples and run every documented example
+	go build -o /dev/null ./examples/http
+	go test -run '^Example' ./...
+
+.PHONY: lint-full
+lint-full: $(GOLANGCI) ## Run golangci-lint (its first installation takes some minutes)
+	$(GOLANGCI) run ./...
+
+$(STATICCHECK):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) GOFLAGS= go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	@mv $(BIN)/staticcheck $@
+
+$(GOLANGCI):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(BIN)/golangci-lint $@

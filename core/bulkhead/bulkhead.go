@@ -1,0 +1,287 @@
+package bulkhead
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/internal/keyed"
+	"github.com/mw-go/mw/core/internal/live"
+	"github.com/mw-go/mw/core/internal/stripe"
+)
+
+// Bulkhead bounds the calls in flight, with one set of slots for all of them; Call.Key is ignored. It implements
+// core.Guard. Make one with New. Safe for concurrent use; a call that finds a slot takes no lock and allocates nothing,
+// and neither does one that is rejected because nobody may queue.
+type Bulkhead struct {
+	live   live.Live[Config, struct{}]
+	count  stripe.Tally
+	hooks  Hooks
+	own    *cell
+	cells  *keyed.Map[slot] // nil without keys
+	beside atomic.Int64     // slots of calls that shadow and disabled mode let run without asking
+}
+
+// Keyed is a Bulkhead with slots for each Call.Key. At most about MaxKeys active keys are told apart; idle ones are
+// forgotten without loss, and new ones beyond the bound share one set of slots. Make one with NewKeyed.
+type Keyed struct{ Bulkhead }
+
+type settings = live.Settings[Config, struct{}]
+
+// The lifetime counters.
+const (
+	countRejected = iota
+	countShadowed
+	countBeside  // admitted without asking
+	countRetired // admitted by cells that are gone
+)
+
+// New returns a bulkhead. Errors: a name that is not 1 to 64 of letters, digits and - _ . /, and every bad field of c.
+func New(name string, c Config, h Hooks) (*Bulkhead, error) {
+	b := &Bulkhead{}
+	if err := b.start(name, c, h); err != nil {
+		return nil, err
+	}
+	b.own = &cell{b: b}
+	return b, nil
+}
+
+// NewKeyed returns a bulkhead with slots for each key. Errors are those of New.
+func NewKeyed(name string, c Config, h Hooks) (*Keyed, error) {
+	b := &Keyed{}
+	if err := b.start(name, c, h); err != nil {
+		return nil, err
+	}
+	b.cells = keyed.New(b.Config().MaxKeys, keyed.Rules[slot]{Start: b.openCell, Retire: b.closeCell})
+	return b, nil
+}
+
+func (b *Bulkhead) start(name string, c Config, h Hooks) error {
+	b.count, b.hooks = stripe.NewTally(), h
+	return b.live.Start(core.KindBulkhead, name, c, h, live.Rules[Config, struct{}]{
+		Prepare: prepare, Describe: describe, Derive: func(*settings, Config, core.Time) (none struct{}) { return },
+		Changed: b.changed,
+	})
+}
+
+// Acquire takes the call's slots, or waits for them in the queue if there is one, in order of arrival.
+//
+// Reasons: ReasonFull (no slot, and no place in the queue), ReasonTooCostly (more than Limit), ReasonWaited (MaxWait is
+// over), ReasonLeft and ReasonExpired (ctx ended while waiting).
+func (b *Bulkhead) Acquire(ctx context.Context, c core.Call) (p core.Permit, d core.Decision) {
+	s := b.live.Load()
+	if s.Overridden() {
+		s = b.live.At(c.Now)
+	}
+	d.By, d.Now = &s.Policy, c.Now
+	if s.Policy.Mode == core.Disabled {
+		d.Remaining = -1
+		p = b.letRun(c)
+		return
+	}
+	cost, limit := c.Tokens(), int64(s.Config.Limit)
+	cl := b.cell(c)
+	for {
+		r := room(cl.room.Load())
+		if r.isRetired() {
+			cl = b.cell(c)
+			continue
+		}
+		next, ok := r.take(cost, limit)
+		if !ok || cl.waiting.Load() != 0 {
+			break
+		}
+		if cl.room.CompareAndSwap(uint64(r), uint64(next)) {
+			d.Remaining = limit - next.running()
+			p = core.NewPermit(cl, uint32(cost), 0)
+			return
+		}
+	}
+	p = b.noRoom(ctx, s, cl, c, &d)
+	return
+}
+
+// noRoom decides on a call that finds no slot, or others waiting for one.
+func (b *Bulkhead) noRoom(ctx context.Context, s *settings, cl *cell, c core.Call, d *core.Decision) core.Permit {
+	cost := c.Tokens()
+	d.Reason = overflow(&s.Config, int(cl.waiting.Load()), cost)
+	switch {
+	case s.Policy.Mode == core.Shadow:
+		if d.Reason == 0 {
+			d.Reason = core.ReasonFull
+		}
+		d.Reason = d.Reason.InShadow()
+		b.count.Add(countShadowed, 1)
+		return b.letRun(c)
+	case d.Reason == 0:
+		for {
+			reason, ok := cl.wait(ctx, s, cost)
+			if d.Reason = reason; ok {
+				break
+			}
+			cl = b.cell(c) // the cell had just been retired
+		}
+		d.Now = core.Now()
+	}
+	switch d.Reason {
+	case 0:
+		d.Remaining = max(int64(b.Config().Limit)-cl.load().running(), 0)
+		return core.NewPermit(cl, uint32(cost), 0)
+	case reasonLetRun:
+		d.Reason, d.Remaining = 0, -1
+		return b.letRun(c)
+	case core.ReasonTooCostly:
+		d.RetryAfter = core.Never
+	}
+	b.count.Add(countRejected, 1)
+	return core.Permit{}
+}
+
+// letRun admits a call beside the limit: it is counted in flight, and charges nothing.
+func (b *Bulkhead) letRun(c core.Call) core.Permit {
+	cost := min(c.Tokens(), 1<<28)
+	b.beside.Add(cost)
+	b.count.Add(countBeside, 1)
+	return core.NewPermit((*bystander)(b), uint32(cost), 0)
+}
+
+// bystander is the side of a Bulkhead that settles calls let run beside the limit.
+type bystander Bulkhead
+
+// Restart has nothing to move.
+func (b *bystander) Restart(uint32, core.Time, core.Time) {}
+
+// Progress is never called: the permits are not tracked.
+func (b *bystander) Progress(uint32, core.Time, core.Time) {}
+
+// Settle ends the call.
+func (b *bystander) Settle(cost uint32, _, _ core.Time, _ bool, _ core.Outcome) {
+	b.beside.Add(-int64(cost))
+}
+
+// Peek reports what Acquire would decide, and takes nothing; a call that would queue is admitted.
+func (b *Bulkhead) Peek(c core.Call) (d core.Decision) {
+	s := b.live.At(c.Now)
+	d.By, d.Now, d.Remaining = &s.Policy, c.Now, -1
+	if s.Policy.Mode == core.Disabled {
+		return d
+	}
+	cost, limit := c.Tokens(), int64(s.Config.Limit)
+	r, waiting := room(0), 0
+	if cl := b.look(c.Key); cl != nil {
+		r, waiting = cl.load(), int(cl.waiting.Load())
+	}
+	d.Remaining = max(limit-r.running(), 0)
+	if _, ok := r.take(cost, limit); ok && waiting == 0 {
+		return d
+	}
+	if d.Reason = overflow(&s.Config, waiting, cost); d.Reason == core.ReasonTooCostly {
+		d.RetryAfter = core.Never
+	}
+	if d.Reason != 0 && s.Policy.Mode == core.Shadow {
+		d.Reason = d.Reason.InShadow()
+	}
+	return d
+}
+
+// cell returns the cell of a call.
+func (b *Bulkhead) cell(c core.Call) *cell {
+	if b.cells == nil {
+		return b.own
+	}
+	e := b.cells.Find(c.Key)
+	for {
+		if e != nil {
+			if cl := e.Cell.cell.Load(); cl != nil && b.cells.Owns(e, c.Key) && !cl.load().isRetired() {
+				return cl
+			}
+		}
+		e = b.cells.Get(c.Key, c.Now.Or())
+	}
+}
+
+// look returns a key's cell without giving it one; nil if it has none.
+func (b *Bulkhead) look(k core.Key) *cell {
+	if b.cells == nil {
+		return b.own
+	}
+	if e := b.cells.Find(k); e != nil {
+		if cl := e.Cell.cell.Load(); cl != nil && b.cells.Owns(e, k) {
+			return cl
+		}
+	}
+	return nil
+}
+
+// Prepare checks c and returns the function that puts it in force, for transactions over several machines. It holds
+// nothing, and commit cannot fail.
+func (b *Bulkhead) Prepare(c Config) (commit func(), err error) { return b.live.Prepare(c) }
+
+// Tune puts c in force. Calls in flight stay: below their number the limit is reached by attrition. A larger limit
+// wakes waiting calls. On error nothing changes.
+func (b *Bulkhead) Tune(c Config) error { return b.live.Tune(c) }
+
+// Config returns the effective settings, defaults filled in.
+func (b *Bulkhead) Config() Config { return b.live.Load().Config }
+
+// Override puts mode in force for d (0: until Restore) whatever the configuration says; it outlives Tune. Allowed:
+// enforce, shadow, disabled.
+func (b *Bulkhead) Override(mode core.Mode, d time.Duration) error { return b.live.Override(mode, d) }
+
+// Restore ends an override.
+func (b *Bulkhead) Restore() { b.live.Restore() }
+
+// changed lets waiting calls start that may by the new settings.
+func (b *Bulkhead) changed(_, fresh *settings, _ core.Time) {
+	if b.cells != nil {
+		b.cells.SetBound(fresh.Config.MaxKeys)
+	}
+	b.each(func(cl *cell) { cl.serve(fresh) })
+}
+
+func (b *Bulkhead) each(visit func(*cell)) {
+	if b.own != nil {
+		visit(b.own)
+	}
+	if b.cells != nil {
+		b.cells.Range(func(_ core.Key, sl *slot) {
+			if cl := sl.cell.Load(); cl != nil {
+				visit(cl)
+			}
+		})
+	}
+}
+
+// Snapshot is what a page, a metric or a test reads of a bulkhead.
+type Snapshot struct {
+	core.Status
+	Config  Config
+	Running int64 // slots taken, those of calls that shadow and disabled mode let run included
+	Waiting int
+}
+
+// Snapshot returns the state as of now. It may take locks; it is not for the path of a call.
+func (b *Bulkhead) Snapshot() Snapshot {
+	snap := Snapshot{Status: b.live.Status(), Config: b.Config(), Running: b.beside.Load()}
+	snap.Admitted = b.count.Load(countBeside) + b.count.Load(countRetired)
+	snap.Rejected, snap.Shadowed = b.count.Load(countRejected), b.count.Load(countShadowed)
+	b.each(func(cl *cell) {
+		r := cl.load()
+		snap.Running += r.running()
+		snap.Admitted += r.admitted()
+		snap.Waiting += int(cl.waiting.Load())
+	})
+	if b.cells != nil {
+		snap.Keys, snap.Overflowed = b.cells.Len(), b.cells.Spilled()
+	}
+	return snap
+}
+
+// Status returns the part of the Snapshot that all guards share.
+func (b *Bulkhead) Status() core.Status { return b.Snapshot().Status }
+
+// Do runs fn in a slot of b, and returns a *core.Rejection if it gets none. For keys and costs use core.Do.
+func Do[T any](ctx context.Context, b *Bulkhead, fn func(context.Context) (T, error)) (T, error) {
+	return core.Do(ctx, b, core.Call{}, b.hooks.Classify, fn)
+}

@@ -1,0 +1,175 @@
+package bulkhead
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mw-go/mw/core"
+)
+
+// slot is what the map of keys holds: the key's cell, nil once it has been retired.
+type slot struct{ cell atomic.Pointer[cell] }
+
+// cell is the concurrent shell round one room and its queue.
+//
+// No wake-up is lost: a waiter first shows itself in waiting and then looks for room; whoever gives room back does so
+// first and then looks at waiting. One of the two sees the other.
+type cell struct {
+	b       *Bulkhead
+	room    atomic.Uint64
+	waiting atomic.Int64
+
+	mu    sync.Mutex // guards queue
+	queue []*waiter
+}
+
+type waiter struct {
+	cost   int64
+	ready  chan struct{} // closed when granted or let run
+	reason core.Reason   // why it was woken: 0 granted, reasonLetRun; set before ready is closed
+	woken  bool
+}
+
+// reasonLetRun tells a waiter that the mode has changed and it may run beside the limit.
+const reasonLetRun core.Reason = 0x7f
+
+func (cl *cell) load() room { return room(cl.room.Load()) }
+
+// Restart has nothing to move: a bulkhead keeps no times.
+func (cl *cell) Restart(uint32, core.Time, core.Time) {}
+
+// Progress is never called: the permits are not tracked.
+func (cl *cell) Progress(uint32, core.Time, core.Time) {}
+
+// Settle gives the slots back, to the head of the queue if there is one.
+func (cl *cell) Settle(cost uint32, _, _ core.Time, _ bool, _ core.Outcome) { cl.give(int64(cost)) }
+
+// put returns slots to the room.
+func (cl *cell) put(cost int64) { cl.room.Add(^uint64(cost) + 1) }
+
+// give returns slots, and lets a waiting call have them.
+func (cl *cell) give(cost int64) {
+	cl.put(cost)
+	if cl.waiting.Load() != 0 {
+		cl.serve(cl.b.live.Load())
+	}
+}
+
+// wait queues for cost slots until they are granted or the wait has to end. ok is false if the cell has been retired.
+func (cl *cell) wait(ctx context.Context, s *settings, cost int64) (reason core.Reason, ok bool) {
+	if err := ctx.Err(); err != nil {
+		return reasonOf(err), true
+	}
+	w := &waiter{cost: cost, ready: make(chan struct{})}
+	cl.mu.Lock()
+	if cl.load().isRetired() {
+		cl.mu.Unlock()
+		return 0, false
+	}
+	if reason = overflow(&s.Config, len(cl.queue), cost); reason != 0 {
+		cl.mu.Unlock()
+		return reason, true
+	}
+	cl.queue = append(cl.queue, w)
+	cl.waiting.Add(1)
+	cl.grant(cl.b.live.Load())
+	cl.mu.Unlock()
+
+	t := time.NewTimer(s.Config.MaxWait)
+	defer t.Stop()
+	select {
+	case <-w.ready:
+		return w.reason, true
+	case <-t.C:
+		return cl.leave(w, core.ReasonWaited), true
+	case <-ctx.Done():
+		return cl.leave(w, reasonOf(ctx.Err())), true
+	}
+}
+
+func reasonOf(err error) core.Reason {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return core.ReasonExpired
+	}
+	return core.ReasonLeft
+}
+
+// leave takes w out of the queue. One that has been granted in the same instant keeps its slots if only its time was
+// up, and passes them on if its caller has gone.
+func (cl *cell) leave(w *waiter, why core.Reason) core.Reason {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if !w.woken {
+		i := slices.Index(cl.queue, w)
+		cl.queue = slices.Delete(cl.queue, i, i+1)
+		cl.waiting.Add(-1)
+		cl.grant(cl.b.live.Load()) // it may have held back cheaper ones
+		return why
+	}
+	if why == core.ReasonWaited || w.reason != 0 {
+		return w.reason
+	}
+	cl.put(w.cost)
+	cl.grant(cl.b.live.Load())
+	return why
+}
+
+// serve grants what can be granted.
+func (cl *cell) serve(s *settings) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	cl.grant(s)
+}
+
+// grant wakes the heads of the queue that fit, or everybody if the mode no longer bounds anything. mu is held.
+func (cl *cell) grant(s *settings) {
+	for len(cl.queue) > 0 {
+		w := cl.queue[0]
+		if s.Policy.Mode != core.Enforce {
+			w.reason = reasonLetRun
+		} else if !cl.tryTake(w.cost, int64(s.Config.Limit)) {
+			return
+		}
+		cl.queue = slices.Delete(cl.queue, 0, 1)
+		cl.waiting.Add(-1)
+		w.woken = true
+		close(w.ready)
+	}
+}
+
+func (cl *cell) tryTake(cost, limit int64) bool {
+	for {
+		r := cl.load()
+		next, ok := r.take(cost, limit)
+		if !ok {
+			return false
+		}
+		if cl.room.CompareAndSwap(uint64(r), uint64(next)) {
+			return true
+		}
+	}
+}
+
+// openCell gives a key a new cell.
+func (b *Bulkhead) openCell(sl *slot, _ core.Key, _ core.Time) { sl.cell.Store(&cell{b: b}) }
+
+// closeCell retires a cell that nobody uses or waits in.
+func (b *Bulkhead) closeCell(sl *slot, _ core.Time) bool {
+	cl := sl.cell.Load()
+	if cl == nil {
+		return false
+	}
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	r := cl.load()
+	if r.running() != 0 || len(cl.queue) != 0 || !cl.room.CompareAndSwap(uint64(r), uint64(r|retired)) {
+		return false
+	}
+	b.count.Add(countRetired, r.admitted())
+	sl.cell.Store(nil)
+	return true
+}

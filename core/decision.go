@@ -1,0 +1,53 @@
+package core
+
+import "time"
+
+// Kind is the kind of a machine, the name of its package.
+type Kind string
+
+// The kinds of the guards in this module. A guard of your own has a kind of its own.
+const (
+	KindBreaker   Kind = "breaker"
+	KindRateLimit Kind = "ratelimit"
+	KindBulkhead  Kind = "bulkhead"
+	KindAdaptive  Kind = "adaptive"
+)
+
+// Policy tells who decided and by which limits: what a Rejection and the RateLimit fields of HTTP need. It is an
+// immutable snapshot; a Tune makes a new one.
+type Policy struct {
+	Kind   Kind
+	Name   string
+	Mode   Mode          // the effective mode, an operator's override included
+	Limit  int64         // ratelimit: tokens a Period; bulkhead: calls at once; 0 for a breaker
+	Period time.Duration // ratelimit: the period of Limit; 0 elsewhere
+	Burst  int64         // ratelimit: tokens that an idle key has saved up; 0 elsewhere
+}
+
+// Decision is a guard's answer to a call.
+type Decision struct {
+	By         *Policy       // who decided; never nil in a Decision made by a guard
+	Reason     Reason        // 0 when admitted; see Admitted for shadow mode
+	RetryAfter time.Duration // when rejected: the earliest time another try makes sense; 0 unknown, Never if it never will
+	Remaining  int64         // tokens or slots left after this decision; -1 where that means nothing
+	Now        Time          // the time of the decision: later than Call.Now if the guard waited; 0 if no clock was needed
+}
+
+// Never is the RetryAfter of a call that cannot be admitted at any time, such as one that costs more than the burst.
+const Never = time.Duration(1<<63 - 1)
+
+// Admitted reports whether the call may run: there is no reason against it, or the policy is in shadow mode.
+func (d Decision) Admitted() bool { return d.Reason == 0 || d.Reason.Shadow() }
+
+// Err returns nil for an admitted call and a *Rejection otherwise. The Rejection is the only allocation of a decision
+// and is made here, when somebody wants it.
+func (d Decision) Err() error {
+	if d.Admitted() {
+		return nil
+	}
+	r := &Rejection{Reason: d.Reason, RetryAfter: d.RetryAfter}
+	if d.By != nil {
+		r.Kind, r.Policy = d.By.Kind, d.By.Name
+	}
+	return r
+}

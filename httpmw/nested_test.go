@@ -1,0 +1,217 @@
+package httpmw
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mw-go/mw"
+)
+
+// gzipWriter transforms the body and unwraps, as compressing middlewares of other packages do.
+type gzipWriter struct {
+	http.ResponseWriter
+	z *gzip.Writer
+}
+
+func (g gzipWriter) Write(p []byte) (int, error) { return g.z.Write(p) }
+func (g gzipWriter) Unwrap() http.ResponseWriter { return g.ResponseWriter }
+
+func compress(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		defer z.Close()
+		next.ServeHTTP(gzipWriter{w, z}, r)
+	})
+}
+
+func TestLayersInsideAForeignWriterDoNotBypassIt(t *testing.T) {
+	logs := newLogSink()
+	var outer, inner *exchange
+	text := strings.Repeat("text ", 1000)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/a/{b}", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(w, onlyReader{strings.NewReader(text)}); err != nil {
+			t.Error(err)
+		}
+		if id := RequestIDFrom(r.Context()); id == "" || w.Header().Get("X-Request-ID") != id {
+			t.Errorf("id %q", id)
+		}
+	})
+	chain := mw.Chain(
+		AccessLog(AccessLogConfig{Logger: slog.New(logs)}),
+		func(h http.Handler) http.Handler { return watch(&outer, h) },
+		compress,
+		RequestID(),
+		mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})),
+		func(h http.Handler) http.Handler { return watch(&inner, h) },
+	)
+	w := do(chain(mux), httptest.NewRequest("GET", "/a/b", nil))
+	z, err := gzip.NewReader(bytes.NewReader(w.Body.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(z); err != nil || string(body) != text {
+		t.Errorf("%d bytes, %v: the writer in between was bypassed", len(body), err)
+	}
+	if outer == inner || outer.rec != inner.rec {
+		t.Error("want one record and two exchanges")
+	}
+	equal(t, "bytes written by the handler", inner.bytes, int64(len(text)))
+	entry := logs.next(t, "request")
+	equal(t, "bytes on the wire", entry[attrBytes], any(int64(w.Body.Len())))
+	equal(t, "route", entry[attrRoute], any("/a/{b}"))
+	equal(t, "id", entry[attrRequestID], any(w.Header().Get("X-Request-ID")))
+}
+
+// A Recover inside a writer that buffers must judge by what its own handler wrote, not by what got through.
+func TestRecoverInsideABufferingWriterAborts(t *testing.T) {
+	h := mw.Chain(AccessLog(AccessLogConfig{Logger: quiet}), compress, Recover(RecoverConfig{Logger: quiet}))(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, "buffered by gzip")
+			panic("later")
+		}))
+	defer func() {
+		if v := recover(); v != http.ErrAbortHandler {
+			t.Errorf("recovered %v, want an abort", v)
+		}
+	}()
+	do(h, httptest.NewRequest("GET", "/", nil))
+}
+
+// http.TimeoutHandler runs its handler in another goroutine and may leave it behind. The race detector judges.
+func TestTimeoutHandlerOfNetHTTPInBetween(t *testing.T) {
+	logs := newLogSink()
+	release, done := make(chan struct{}), make(chan struct{})
+	inside := mw.Chain(Recover(), RequestID(), ClientIP(TrustNone()), mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})))
+	mux := http.NewServeMux()
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		<-release
+		fmt.Fprint(w, RequestIDFrom(r.Context()))
+	})
+	h := mw.Chain(
+		AccessLog(AccessLogConfig{Logger: slog.New(logs)}),
+		RequestID(),
+		func(next http.Handler) http.Handler {
+			return http.TimeoutHandler(next, time.Millisecond, "std timeout")
+		},
+		inside,
+	)(mux)
+	resp, body, _ := get(t, serve(t, h, false), "/slow")
+	close(release)
+	<-done
+	equal(t, "status", resp.StatusCode, 503)
+	equal(t, "body", body, "std timeout")
+	entry := logs.next(t, "request")
+	equal(t, "id", entry[attrRequestID], any(resp.Header.Get("X-Request-ID")))
+}
+
+// A request of the handler's own making, served with the context of the first, is another exchange.
+func TestSubrequestHasItsOwnRecord(t *testing.T) {
+	var outer, inner *exchange
+	sub := watch(&inner, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(418) }))
+	h := mw.Chain(RequestID(), func(h http.Handler) http.Handler { return watch(&outer, h) })(
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			w := do(sub, httptest.NewRequest("GET", "/sub", nil).WithContext(r.Context()))
+			equal(t, "status of the subrequest", w.Code, 418)
+		}))
+	do(h, httptest.NewRequest("GET", "/", nil))
+	if outer.rec == inner.rec {
+		t.Error("they share a record")
+	}
+	equal(t, "outer status", outer.status, 200)
+	equal(t, "inherited id", inner.rec.id, outer.rec.id)
+}
+
+// Layers that copy the request hand the route back to every request outside.
+func TestRouteReachesLayersOutside(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /users/{id}", func(_ http.ResponseWriter, r *http.Request) {
+		equal(t, "route in the handler", RouteOf(r), "/users/{id}")
+		equal(t, "route in a hook", recordOf(r.Context()).wire.route(), "/users/{id}")
+	})
+	var foreign string
+	copying := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r = r.WithContext(context.WithValue(r.Context(), orderHook{}, 1))
+			next.ServeHTTP(w, r)
+			foreign = RouteOf(r)
+		})
+	}
+	logs := newLogSink()
+	h := mw.Chain(AccessLog(AccessLogConfig{Logger: slog.New(logs)}), copying, RequestID(),
+		mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})))(mux)
+	do(h, httptest.NewRequest("GET", "/users/7", nil))
+	equal(t, "route in the log", logs.next(t, "request")[attrRoute], any("/users/{id}"))
+	equal(t, "route in a foreign middleware", foreign, "/users/{id}")
+}
+
+// What is known of the request outlives the handler, for goroutines that it started.
+func TestContextOutlivesTheHandler(t *testing.T) {
+	var ctx context.Context
+	w := do(fullChain(t, newLogSink())(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })),
+		httptest.NewRequest("GET", "/", nil))
+	equal(t, "id", RequestIDFrom(ctx), w.Header().Get("X-Request-ID"))
+	addr, ok := ClientAddr(ctx)
+	equal(t, "address", addr, netip.MustParseAddr("192.0.2.1"))
+	equal(t, "known", ok, true)
+	if start, ok := StartTime(ctx); !ok || start.IsZero() {
+		t.Error("no start")
+	}
+	if s := fmt.Sprint(ctx); strings.Contains(s, "192.0.2") {
+		t.Errorf("the context prints the request: %s", s)
+	}
+}
+
+func TestConcurrentRequests(t *testing.T) {
+	forEachProtocol(t, func(t *testing.T, serve func(http.Handler) *httptest.Server) {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/{n}", func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, r.PathValue("n"), " ", RequestIDFrom(r.Context()))
+		})
+		logs := logSink(make(chan map[string]any, 1024))
+		s := serve(fullChain(t, logs)(mux))
+		ids := make(chan string, 1024)
+		finished := make(chan struct{})
+		for g := range 8 {
+			go func() {
+				defer func() { finished <- struct{}{} }()
+				for i := range 32 {
+					n := fmt.Sprint(g*100 + i)
+					resp, err := s.Client().Get(s.URL + "/" + n)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					body, _ := io.ReadAll(resp.Body)
+					resp.Body.Close()
+					id := resp.Header.Get("X-Request-ID")
+					if string(body) != n+" "+id {
+						t.Errorf("body %q for %s %s", body, n, id)
+					}
+					ids <- id
+				}
+			}()
+		}
+		for range 8 {
+			<-finished
+		}
+		seen := map[string]bool{}
+		for range 256 {
+			seen[<-ids] = true
+			equal(t, "status", logs.next(t, "request")[attrStatus], any(int64(200)))
+		}
+		equal(t, "different ids", len(seen), 256)
+	})
+}

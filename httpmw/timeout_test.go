@@ -1,0 +1,139 @@
+package httpmw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mw-go/mw"
+	"github.com/mw-go/mw/core"
+)
+
+func TestTimeout(t *testing.T) {
+	wait := func(r *http.Request) { <-r.Context().Done() }
+	for _, tc := range []struct {
+		name   string
+		do     func(w http.ResponseWriter, r *http.Request)
+		status int
+		body   string
+		err    any // error.type
+	}{
+		{"in time", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "done") }, 200, "done", nil},
+		{"gives up", func(_ http.ResponseWriter, r *http.Request) { wait(r) }, 503, "problem", "timeout"},
+		{"own answer", func(w http.ResponseWriter, r *http.Request) {
+			wait(r)
+			http.Error(w, "partial results", http.StatusGatewayTimeout)
+		}, 504, "partial results\n", "504"},
+		{"has begun", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "begun"); wait(r) }, 200, "begun", nil},
+		{"late", func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(2 * time.Second)
+			fmt.Fprint(w, "late")
+		}, 200, "late", nil},
+		{"trailers announced", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Trailer", "Grpc-Status")
+			wait(r)
+		}, 200, "", nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				logs := newLogSink()
+				h := mw.Chain(
+					AccessLog(AccessLogConfig{Logger: slog.New(logs)}),
+					mw.Must(Timeout(TimeoutConfig{Timeout: time.Second})),
+				)(http.HandlerFunc(tc.do))
+				w := do(h, httptest.NewRequest("GET", "/", nil))
+				equal(t, "status", w.Code, tc.status)
+				if tc.body == "problem" {
+					equal(t, "body", w.Body.String(),
+						`{"title":"Service Unavailable","status":503,"detail":"the request took too long"}`+"\n")
+					equal(t, "Retry-After", w.Header().Get("Retry-After"), "")
+				} else {
+					equal(t, "body", w.Body.String(), tc.body)
+				}
+				equal(t, "error.type", logs.next(t, "request")[attrError], tc.err)
+			})
+		})
+	}
+}
+
+func TestTimeoutNamesItsCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mw.Must(Timeout(TimeoutConfig{Timeout: time.Second}))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			start := time.Now()
+			<-r.Context().Done()
+			equal(t, "after", time.Since(start), time.Second)
+			if !errors.Is(context.Cause(r.Context()), core.ErrTimeout) {
+				t.Errorf("cause %v", context.Cause(r.Context()))
+			}
+			equal(t, "error", r.Context().Err(), context.DeadlineExceeded)
+		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	})
+}
+
+// Who else ends the context answers for it: no 503 is sent to a client that left, nor for a deadline of the caller.
+func TestTimeoutAnswersOnlyForItself(t *testing.T) {
+	for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
+		"canceled": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(time.Second, cancel)
+			return ctx, cancel
+		},
+		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := end(t.Context())
+				defer cancel()
+				h := mw.Must(Timeout(TimeoutConfig{Timeout: time.Minute}))(http.HandlerFunc(
+					func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+				w := do(h, httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+				equal(t, "status", w.Code, 200) // nothing was written
+				equal(t, "body", w.Body.String(), "")
+			})
+		})
+	}
+}
+
+func TestTimeoutThatTheHandlerAbortsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logs := newLogSink()
+		h := mw.Chain(
+			AccessLog(AccessLogConfig{Logger: slog.New(logs)}),
+			mw.Must(Timeout(TimeoutConfig{Timeout: time.Second})),
+		)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, "half")
+			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
+		}))
+		func() {
+			defer func() { _ = recover() }()
+			do(h, httptest.NewRequest("GET", "/", nil))
+		}()
+		entry := logs.next(t, "request")
+		equal(t, "error.type", entry[attrError], any("timeout"))
+		equal(t, "outcome", entry[attrOutcome], any("aborted"))
+	})
+}
+
+func TestTimeoutConfig(t *testing.T) {
+	for _, d := range []time.Duration{0, -1, time.Microsecond, 25 * time.Hour} {
+		_, err := Timeout(TimeoutConfig{Timeout: d})
+		if err == nil || !strings.Contains(err.Error(), "timeout") {
+			t.Errorf("%v: error %v", d, err)
+		}
+	}
+	for _, d := range []time.Duration{time.Millisecond, 24 * time.Hour} {
+		if _, err := Timeout(TimeoutConfig{Timeout: d}); err != nil {
+			t.Errorf("%v: %v", d, err)
+		}
+	}
+}

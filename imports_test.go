@@ -1,0 +1,165 @@
+package mw_test
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/mw-go/mw"
+
+// pkg is what go list says of a package.
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+	Standard   bool
+}
+
+// list runs go list on the library's packages and what they stand on.
+func list(t *testing.T) map[string]pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps,Standard", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	pkgs := map[string]pkg{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); err == io.EOF {
+			return pkgs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs[p.ImportPath] = p
+	}
+}
+
+// layers are the storeys of the house, the ground floor first. A package may import those below its own and, where
+// siblings is set, its own.
+var layers = []struct {
+	name     string
+	members  []string // paths below the module; a trailing /... takes in everything below
+	siblings bool
+}{
+	{"root", []string{""}, false},
+	{"kernels", []string{"core/simd", "core/schema", "internal/..."}, false},
+	{"vocabulary", []string{"core"}, false},
+	{"parts", []string{"core/internal/...", "core/latency", "core/budget"}, true},
+	{"machines", []string{
+		"core/breaker", "core/ratelimit", "core/bulkhead", "core/adaptive", "core/retry", "core/hedge", "core/timeout",
+		"core/fallback", "core/cache", "core/pool", "core/batch", "core/lifecycle",
+	}, false},
+	{"on machines", []string{"core/policy", "core/observe", "core/redisstore", "secure/..."}, true},
+	{"adapters", []string{"hotconfig", "httpmw", "grpcmw"}, false},
+	{"on adapters", []string{"httpmw/...", "grpcmw/..."}, false},
+	{"examples", []string{"examples/..."}, false},
+}
+
+// storey returns the layer of a package of the module, or -1. The most specific member decides.
+func storey(path string) (layer int) {
+	rel := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+	layer, best := -1, -1
+	for i, l := range layers {
+		for _, m := range l.members {
+			prefix, tree := strings.CutSuffix(m, "/...")
+			if rel == m || tree && strings.HasPrefix(rel, prefix+"/") {
+				if len(m) > best {
+					layer, best = i, len(m)
+				}
+			}
+		}
+	}
+	return layer
+}
+
+func ours(path string) bool { return path == module || strings.HasPrefix(path, module+"/") }
+
+// TestImportsGoDownwards holds the picture of ARCHITECTURE.md.
+func TestImportsGoDownwards(t *testing.T) {
+	for path, p := range list(t) {
+		if !ours(path) {
+			continue
+		}
+		from := storey(path)
+		if from < 0 {
+			t.Errorf("%s stands on no storey: put it into layers", path)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if !ours(imported) {
+				continue
+			}
+			to := storey(imported)
+			if to > from || to == from && !layers[from].siblings {
+				t.Errorf("%s (%s) imports %s (%s)", path, layers[from].name, imported, layers[to].name)
+			}
+		}
+	}
+}
+
+// bans say what a part of the house must not stand on, directly or through others.
+var bans = []struct {
+	of     []string // packages: exact, or a tree with /...
+	banned []string // the same
+}{
+	{[]string{module}, []string{"..."}},
+	{[]string{module + "/core", module + "/core/..."}, []string{
+		"net/http", "log/slog", "encoding/...", "google.golang.org/grpc/...", "github.com/prometheus/...", "go.opentelemetry.io/...",
+	}},
+	{[]string{module + "/httpmw", module + "/hotconfig"}, []string{"google.golang.org/grpc/..."}},
+}
+
+// allowedInCore are the packages under core that may stand on what the rest of core may not.
+var allowedInCore = []string{module + "/core/observe", module + "/core/redisstore", module + "/core/cache"}
+
+func matches(path, pattern string) bool {
+	if prefix, tree := strings.CutSuffix(pattern, "..."); tree {
+		return strings.HasPrefix(path, prefix) || path == strings.TrimSuffix(prefix, "/")
+	}
+	return path == pattern
+}
+
+func TestImportsBanned(t *testing.T) {
+	for path, p := range list(t) {
+		for _, ban := range bans {
+			if !slices.ContainsFunc(ban.of, func(of string) bool { return matches(path, of) }) || slices.Contains(allowedInCore, path) {
+				continue
+			}
+			for _, dep := range p.Deps {
+				if slices.ContainsFunc(ban.banned, func(b string) bool { return matches(dep, b) }) {
+					t.Errorf("%s stands on %s", path, dep)
+				}
+			}
+		}
+	}
+}
+
+// thirdParty is the closed list of modules outside the standard library that each part may link; everything else in
+// the module links none.
+var thirdParty = map[string][]string{
+	module + "/hotconfig":     {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
+	module + "/examples/http": {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
+	module + "/core/simd":     {"golang.org/x/sys/cpu"},
+	module + "/core/latency":  {"golang.org/x/sys/cpu"},
+}
+
+func TestImportsThirdParty(t *testing.T) {
+	pkgs := list(t)
+	for path, p := range pkgs {
+		if !ours(path) {
+			continue
+		}
+		for _, dep := range p.Deps {
+			if ours(dep) || pkgs[dep].Standard {
+				continue
+			}
+			if !slices.ContainsFunc(thirdParty[path], func(m string) bool { return dep == m || strings.HasPrefix(dep, m+"/") }) {
+				t.Errorf("%s links %s", path, dep)
+			}
+		}
+	}
+}
