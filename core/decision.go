@@ -24,13 +24,19 @@ type Policy struct {
 	Burst  int64         // ratelimit: tokens that an idle key has saved up; 0 elsewhere
 }
 
-// Decision is a guard's answer to a call.
+// Decision is a guard's answer to a call. It fits four machine words in at most four fields, the largest value that the
+// compiler keeps in registers all the way: one word more, and passing it on costs more than deciding.
 type Decision struct {
 	By         *Policy       // who decided; never nil in a Decision made by a guard
-	Reason     Reason        // 0 when admitted; see Admitted for shadow mode
 	RetryAfter time.Duration // when rejected: the earliest time another try makes sense; 0 unknown, Never if it never will
-	Remaining  int64         // tokens or slots left after this decision; -1 where that means nothing
 	Now        Time          // the time of the decision: later than Call.Now if the guard waited; 0 if no clock was needed
+	Verdict
+}
+
+// Verdict is the decision itself. Its fields are used as those of the Decision: d.Reason, d.Remaining.
+type Verdict struct {
+	Reason    Reason // 0 when admitted; see Admitted for shadow mode
+	Remaining int32  // tokens or slots left after this decision; -1 where that means nothing
 }
 
 // Never is the RetryAfter of a call that cannot be admitted at any time, such as one that costs more than the burst.

@@ -34,7 +34,8 @@
 //	Canceled  none                   slot back, neutral slot back  yes
 //	Ignored   none                   slot back, neutral slot back  yes
 //
-// (1) a failure when the breaker's Config says OverloadTrips. A rate limit charges at admission and takes nothing back,
+// (1) a failure when the breaker's Config says OverloadTrips. After many probes answered by Overload or Ignored alone, a
+// breaker takes further ones for successes; see its H10. A rate limit charges at admission and takes nothing back,
 // whatever the outcome. A permit of an earlier era (the breaker has changed its state since) gives its slot back and is
 // counted in the lifetime counters; its verdict is dropped.
 //

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mw-go/mw/core/schema"
+	"github.com/mw-go/mw/internal/suggest"
 )
 
 // shapes describes struct types, each once per load. All types have been checked when the Live was made.
@@ -130,7 +131,7 @@ func (d *decoder) hint(key string, siblings []schema.Field) string {
 	for _, f := range siblings {
 		names = append(names, f.Name)
 	}
-	if best := near(name, names); best != "" {
+	if best := suggest.Nearest(name, names); best != "" {
 		return `did you mean "` + best + `"?`
 	}
 	elsewhere := map[string]string{} // name to the shortest path that ends in it
@@ -144,7 +145,7 @@ func (d *decoder) hint(key string, siblings []schema.Field) string {
 	if path, ok := elsewhere[name]; ok {
 		return "exists at " + path
 	}
-	if best := near(name, names); best != "" {
+	if best := suggest.Nearest(name, names); best != "" {
 		return "did you mean " + elsewhere[best] + "?"
 	}
 	return ""

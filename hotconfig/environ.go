@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/mw-go/mw/core/schema"
+	"github.com/mw-go/mw/internal/suggest"
 )
 
 // A variable is one environment variable with our prefix.
@@ -129,8 +130,8 @@ func compareParts(a, b []string) int {
 // unknown reports a variable that sets nothing. One with "__" in it can only be ours, and one that is almost right was
 // meant for us; any other may belong to somebody else whose name begins like ours, so it is only mentioned.
 func (e *environ) unknown(v variable, rest string, known, mended []string, fs *faults) {
-	hint := near(rest, known)
-	strict := strings.Contains(rest, "__") || (hint != "" && distance(rest, hint, 2) <= 2)
+	hint := suggest.Nearest(rest, known)
+	strict := strings.Contains(rest, "__") || (hint != "" && suggest.Distance(rest, hint, 2) <= 2)
 	if mended != nil {
 		hint = strings.ToUpper(strings.Join(mended, "__"))
 	}

@@ -22,14 +22,16 @@ type Live[T any] struct {
 	// turn is held, by a value in it, by the one transaction that runs. A channel and not a mutex, so that waiting for
 	// it can be given up. What follows belongs to who holds it.
 	turn    chan struct{}
-	filled  []bool              // by layer, of the version in force: the file said something
-	targets []preparer[T]       // in the order they were bound
-	last    *attempt            // the last try
-	mu      sync.Mutex          // guards stats and onChange
-	stats   Stats               //
-	changed []func(old, new *T) // listeners
-	news    news                // what is still to be delivered to listeners, the log and OnEvent
-	watch   watching
+	filled  []bool        // by layer, of the version in force: the file said something
+	targets []preparer[T] // in the order they were bound
+	last    *attempt
+
+	mu      sync.Mutex // guards stats and changed
+	stats   Stats
+	changed []func(old, new *T) // listeners; replaced, never written to
+
+	news  news // what is still to be delivered to listeners, the log and OnEvent
+	watch watching
 }
 
 // snapshot is what Get and Version read, never written after it is published.

@@ -71,11 +71,13 @@ func TestTheHashTellsSourcesApart(t *testing.T) {
 		{{data: []byte("ab"), exists: true}, {exists: true}},
 		{{exists: true}, {data: []byte("ab"), exists: true}},
 		{{data: []byte("ab"), exists: true}, {}},
+		{{data: []byte("x.yamltrue"), exists: true}, {exists: true}},
+		{{exists: true}, {data: []byte("x.yamltrue"), exists: true}},
 	} {
 		r := &reading{files: f}
 		seen[r.sum(src)] = true
 	}
-	if len(seen) != 4 {
-		t.Errorf("%d hashes of 4 readings", len(seen))
+	if len(seen) != 6 {
+		t.Errorf("%d hashes of 6 readings", len(seen))
 	}
 }

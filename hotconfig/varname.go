@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mw-go/mw/core/schema"
+	"github.com/mw-go/mw/internal/suggest"
 )
 
 // meaning is what the name of a variable says to a configuration.
@@ -81,7 +82,7 @@ func (s shapes) mend(t reflect.Type, parts []string) []string {
 			names = append(names, f.Name)
 		}
 		if types[part] == nil {
-			part = near(part, names)
+			part = suggest.Nearest(part, names)
 		}
 		inner = types[part]
 	case schema.Map:

@@ -281,3 +281,36 @@ func TestWatchAndClose(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestCloseWaitsForTheListenerThatIsRunning(t *testing.T) {
+	dir := files{"default.yaml": "port: 1\n"}.write(t)
+	l, _ := watched[config](t, Options{Dir: dir})
+	started, release := make(chan struct{}), make(chan struct{})
+	var ended atomic.Bool
+	l.OnChange(func(*config, *config) {
+		close(started)
+		<-release
+		ended.Store(true)
+	})
+	put(t, dir, "default.yaml", "port: 2\n")
+	select {
+	case <-started:
+	case <-time.After(patience):
+		t.Fatal("the change was not announced")
+	}
+	closed := make(chan bool)
+	go func() {
+		err := l.Close()
+		closed <- err == nil && ended.Load()
+	}()
+	select {
+	case <-closed:
+		t.Error("Close did not wait")
+		close(release)
+	case <-time.After(50 * time.Millisecond):
+		close(release)
+		if !<-closed {
+			t.Error("Close came back too early")
+		}
+	}
+}

@@ -60,8 +60,8 @@ func stacks(t testing.TB) []struct {
 		{"the same and AccessLog off", mw.Chain(recoverer, id, client, silent), 3},
 		// The address as text, and the attributes beyond the five that a slog.Record holds.
 		{"the same and AccessLog on", mw.Chain(recoverer, id, client, log), 5},
-		// Context, its cancel function, the timer and its function, the parent's map of children, the request.
-		{"all", mw.Chain(recoverer, id, client, log, limit), 10},
+		// The context, its cancel function, the timer, the timer's function, the request, and the watch on the header.
+		{"all", mw.Chain(recoverer, id, client, log, limit), 11},
 	}
 }
 

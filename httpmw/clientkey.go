@@ -22,8 +22,9 @@ const defaultIPv6Bits = 64
 // If ClientIP with the same Trust has run, its finding is used. It does not allocate.
 func ByClientIP(trust Trust) KeyFunc { return byPrefix(trust, 32, defaultIPv6Bits) }
 
-// ByClientNetwork is ByClientIP with networks of other sizes, such as 24 and 56: the first v4bits bits of an IPv4 address and the
-// first v6bits of an IPv6 address are the key. It fails unless v4bits is 8 to 32 and v6bits 16 to 128.
+// ByClientNetwork is ByClientIP with networks of other sizes, such as 24 and 56: the first v4bits bits of an IPv4
+// address and the first v6bits of an IPv6 address are the key. It fails unless v4bits is 8 to 32 and v6bits 16 to
+// 128.
 func ByClientNetwork(trust Trust, v4bits, v6bits int) (KeyFunc, error) {
 	if v4bits < 8 || v4bits > 32 {
 		return nil, fmt.Errorf("httpmw: ByClientNetwork: %d bits of IPv4, want 8 to 32", v4bits)

@@ -8,7 +8,8 @@
 //	AccessLog > Recover > RequestID > ClientIP > Timeout > guards > mux
 //
 // Those whose defaults suffice take at most one Config. Those that can refuse their Config return an error beside the
-// middleware. A nil handler is a mistake of the program and panics at wiring.
+// middleware. A nil handler is a mistake of the program and panics at wiring. A middleware may be put in front of any
+// number of handlers, and what it returns is safe for concurrent use.
 //
 // # One record a request
 //
@@ -17,13 +18,13 @@
 // is also the request's context value, so that handlers can ask RequestIDFrom, ClientAddr, StartTime and RouteOf.
 //
 // The wrapped writer is an http.Flusher, http.Hijacker, io.ReaderFrom or http.Pusher exactly if the server's is, and
-// unwraps for http.ResponseController. Server-sent events, WebSocket upgrades, sendfile, trailers and 103 Early Hints work through
-// the whole chain. The deprecated http.CloseNotifier is not passed on: use the request's context.
+// unwraps for http.ResponseController. Server-sent events, WebSocket upgrades, sendfile, trailers and 103 Early Hints
+// work through the whole chain. The deprecated http.CloseNotifier is not passed on: use the request's context.
 //
 // A middleware of another package that replaces the ResponseWriter may stand anywhere in the chain. Layers inside it
-// never bypass it: they write to the writer they were given, and keep their own idea of what was sent. They share the record if
-// that writer unwraps to it, and otherwise (http.TimeoutHandler, which runs its handler in another goroutine) get a
-// record of their own that starts as a copy.
+// never bypass it: they write to the writer they were given, and keep their own idea of what was sent. They share the
+// record if that writer unwraps to it, and otherwise (http.TimeoutHandler, which runs its handler in another
+// goroutine) get a record of their own that starts as a copy.
 //
 // # Truncation is visible
 //

@@ -194,10 +194,10 @@ func (a *admission) outcome(g *GuardConfig, x *exchange, r *http.Request) core.O
 	switch {
 	case a.rec.rejected: // by a guard of ours: here, or further in
 		return core.Ignored
+	case a.rec.failure == errorTimeout: // a Timeout further in has answered, or broken the answer off
+		return core.Timeout
 	case !a.finished:
 		return core.Abandoned(r.Context())
-	case a.rec.failure == errorTimeout: // a Timeout further in has answered
-		return core.Timeout
 	case x.hijacked:
 		return core.Success
 	}

@@ -13,6 +13,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mw-go/mw"
+	"github.com/mw-go/mw/core/breaker"
+	"github.com/mw-go/mw/core/bulkhead"
+	"github.com/mw-go/mw/core/ratelimit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,18 +39,24 @@ func (s logSink) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
+// first returns the next record.
+func (s logSink) first(t *testing.T) map[string]any {
+	t.Helper()
+	select {
+	case m := <-s:
+		return m
+	case <-time.After(hang):
+		t.Fatal("no log record")
+		return nil
+	}
+}
+
 // next returns the next record with the message.
 func (s logSink) next(t *testing.T, msg string) map[string]any {
 	t.Helper()
-	limit := time.After(hang)
 	for {
-		select {
-		case m := <-s:
-			if m["msg"] == msg {
-				return m
-			}
-		case <-limit:
-			t.Fatalf("no log record %q", msg)
+		if m := s.first(t); m["msg"] == msg {
+			return m
 		}
 	}
 }
@@ -62,6 +71,11 @@ func fullChain(t testing.TB, sink logSink) func(http.Handler) http.Handler {
 		ClientIP(TrustNone(), ClientIPConfig{Logger: logger}),
 		AccessLog(AccessLogConfig{Logger: logger}),
 		mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})),
+		Guard(
+			Guarded{Guard: newLimit(ratelimit.Config{Limit: 1e6}), GuardConfig: GuardConfig{NoFields: true}},
+			Guarded{Guard: newBreaker(breaker.Config{})},
+			Guarded{Guard: newBulkhead(bulkhead.Config{Limit: 1000})},
+		),
 	)
 }
 

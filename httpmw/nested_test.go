@@ -35,6 +35,23 @@ func compress(next http.Handler) http.Handler {
 	})
 }
 
+// heldBack keeps the body until the handler is done.
+type heldBack struct {
+	http.ResponseWriter
+	body *bytes.Buffer
+}
+
+func (b heldBack) Write(p []byte) (int, error) { return b.body.Write(p) }
+func (b heldBack) Unwrap() http.ResponseWriter { return b.ResponseWriter }
+
+func holdBack(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body bytes.Buffer
+		next.ServeHTTP(heldBack{w, &body}, r)
+		_, _ = body.WriteTo(w)
+	})
+}
+
 func TestLayersInsideAForeignWriterDoNotBypassIt(t *testing.T) {
 	logs := newLogSink()
 	var outer, inner *exchange
@@ -76,9 +93,9 @@ func TestLayersInsideAForeignWriterDoNotBypassIt(t *testing.T) {
 
 // A Recover inside a writer that buffers must judge by what its own handler wrote, not by what got through.
 func TestRecoverInsideABufferingWriterAborts(t *testing.T) {
-	h := mw.Chain(AccessLog(AccessLogConfig{Logger: quiet}), compress, Recover(RecoverConfig{Logger: quiet}))(
+	h := mw.Chain(AccessLog(AccessLogConfig{Logger: quiet}), holdBack, Recover(RecoverConfig{Logger: quiet}))(
 		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprint(w, "buffered by gzip")
+			fmt.Fprint(w, "held back")
 			panic("later")
 		}))
 	defer func() {
@@ -139,7 +156,6 @@ func TestRouteReachesLayersOutside(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /users/{id}", func(_ http.ResponseWriter, r *http.Request) {
 		equal(t, "route in the handler", RouteOf(r), "/users/{id}")
-		equal(t, "route in a hook", recordOf(r.Context()).wire.route(), "/users/{id}")
 	})
 	var foreign string
 	copying := func(next http.Handler) http.Handler {
@@ -149,18 +165,39 @@ func TestRouteReachesLayersOutside(t *testing.T) {
 			foreign = RouteOf(r)
 		})
 	}
-	logs := newLogSink()
-	h := mw.Chain(AccessLog(AccessLogConfig{Logger: slog.New(logs)}), copying, RequestID(),
-		mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})))(mux)
-	do(h, httptest.NewRequest("GET", "/users/7", nil))
-	equal(t, "route in the log", logs.next(t, "request")[attrRoute], any("/users/{id}"))
-	equal(t, "route in a foreign middleware", foreign, "/users/{id}")
+	limit := mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour}))
+	for name, chain := range map[string]layerFunc{
+		"a copy of ours":                    limit,
+		"a foreign copy":                    mw.Chain(copying, RequestID()),
+		"both":                              mw.Chain(copying, RequestID(), limit),
+		"a foreign copy and foreign writer": mw.Chain(compress, copying, RequestID()),
+	} {
+		logs := newLogSink()
+		foreign = "/users/{id}" // unless copying runs
+		do(mw.Chain(AccessLog(AccessLogConfig{Logger: slog.New(logs)}), chain)(mux), httptest.NewRequest("GET", "/users/7", nil))
+		equal(t, name+": route in the log", logs.next(t, "request")[attrRoute], any("/users/{id}"))
+		equal(t, name+": route in a foreign middleware", foreign, "/users/{id}")
+	}
+}
+
+// A writer that leads to the record of another request does not make that the record of this one.
+func TestUnwrappingToAnotherRequestIsNoMatch(t *testing.T) {
+	var other *exchange
+	do(watch(&other, okHandler), httptest.NewRequest("GET", "/", nil))
+	do(RequestID()(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var x *exchange
+		watch(&x, okHandler).ServeHTTP(gzipWriter{other.shape(), gzip.NewWriter(io.Discard)}, r)
+		if x.rec == other.rec || x.rec == recordOf(r.Context()) {
+			t.Error("the exchange shares a record")
+		}
+	})), httptest.NewRequest("GET", "/", nil))
 }
 
 // What is known of the request outlives the handler, for goroutines that it started.
 func TestContextOutlivesTheHandler(t *testing.T) {
 	var ctx context.Context
-	w := do(fullChain(t, newLogSink())(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })),
+	w := do(mw.Chain(RequestID(), ClientIP(TrustNone()))(http.HandlerFunc(
+		func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })),
 		httptest.NewRequest("GET", "/", nil))
 	equal(t, "id", RequestIDFrom(ctx), w.Header().Get("X-Request-ID"))
 	addr, ok := ClientAddr(ctx)
@@ -169,7 +206,7 @@ func TestContextOutlivesTheHandler(t *testing.T) {
 	if start, ok := StartTime(ctx); !ok || start.IsZero() {
 		t.Error("no start")
 	}
-	if s := fmt.Sprint(ctx); strings.Contains(s, "192.0.2") {
+	if s := fmt.Sprint(ctx); strings.Contains(s, RequestIDFrom(ctx)) {
 		t.Errorf("the context prints the request: %s", s)
 	}
 }
@@ -214,4 +251,13 @@ func TestConcurrentRequests(t *testing.T) {
 		}
 		equal(t, "different ids", len(seen), 256)
 	})
+}
+
+// Hooks run while the handler does, before its copy of the request has handed anything back.
+func TestRouteIsKnownWhileTheHandlerRuns(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/a/{b}", func(_ http.ResponseWriter, r *http.Request) {
+		equal(t, "route", recordOf(r.Context()).wire.route(), "/a/{b}")
+	})
+	do(mw.Chain(RequestID(), mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})))(mux), httptest.NewRequest("GET", "/a/1", nil))
 }

@@ -59,8 +59,11 @@ func TestProblemFields(t *testing.T) {
 	} {
 		equal(t, name, w.Header().Get(name), want)
 	}
-	w.Header().Add("Cache-Control", "x") // must not spill into a neighbour
-	equal(t, "type", w.Header().Get("Content-Type"), "application/problem+json")
+	for _, name := range []string{"Content-Type", "X-Content-Type-Options"} {
+		w.Header().Add(name, "x") // must not spill into a neighbour
+	}
+	equal(t, "neighbour", w.Header().Get("X-Content-Type-Options"), "nosniff")
+	equal(t, "neighbour", w.Header().Get("Cache-Control"), "no-store")
 }
 
 func TestProblemForHEADHasTheFieldsOfGET(t *testing.T) {
@@ -123,6 +126,8 @@ func TestProblemNegotiation(t *testing.T) {
 		{[]string{"*/*, application/*;q=0"}, true},
 		{[]string{"*/*, application/*;q=0.0, application/problem+json"}, false},
 		{[]string{"*/*, application/json; q=0 , text/plain;q=0.00"}, false},
+		{[]string{"application/json;q=0, application/*, text/plain, */*"}, true},
+		{[]string{"text/plain;q=0, text/*, application/*;q=0"}, false},
 		{[]string{"text/plain; q=0"}, false},
 		{[]string{"*/*;q=0"}, false},
 		{[]string{";;;,,,;q=,="}, false},

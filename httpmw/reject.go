@@ -56,7 +56,7 @@ func (a *answers) fields(h http.Header, d *core.Decision) {
 	b = append(b, '"')
 	b = append(b, d.By.Name...)
 	b = append(b, `";r=`...)
-	remaining, t := d.Remaining, refill(d)
+	remaining, t := int64(d.Remaining), refill(d)
 	if !d.Admitted() {
 		remaining, t = 0, d.RetryAfter
 	}
@@ -77,7 +77,7 @@ func (a *answers) fields(h http.Header, d *core.Decision) {
 
 // refill is the time in which the bucket is full again.
 func refill(d *core.Decision) time.Duration {
-	missing := float64(d.By.Burst - d.Remaining)
+	missing := float64(d.By.Burst - int64(d.Remaining))
 	return time.Duration(missing * float64(d.By.Period) / float64(d.By.Limit))
 }
 

@@ -17,10 +17,10 @@ type RequestIDConfig struct {
 // RequestID returns a middleware that gives each request an id, for RequestIDFrom and the logs, and sends it to the
 // client as X-Request-ID, on errors too.
 //
-// A new id is 128 random bits in 32 hexadecimal digits, the form of a W3C trace id. The bits come from crypto/rand and
-// not from math/rand/v2: ids end up in places where somebody relies on their not being guessable, such as links to
-// a support case, and the difference is some 50 ns a request. A request that already has an id, because the middleware stands in the
-// chain twice, keeps it.
+// A new id is 128 random bits in 32 hexadecimal digits, the form of a W3C trace id. The bits come from crypto/rand
+// and not from math/rand/v2: ids end up in places where somebody relies on their not being guessable, such as links
+// to a support case, and the difference is some 50 ns a request. A request that already has an id, because the
+// middleware stands in the chain twice, keeps it.
 //
 // It costs one allocation, the id. At most one Config.
 func RequestID(c ...RequestIDConfig) func(http.Handler) http.Handler {

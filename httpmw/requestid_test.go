@@ -53,9 +53,16 @@ func TestRequestID(t *testing.T) {
 
 func TestRequestIDsDifferAndTwoLayersAgree(t *testing.T) {
 	seen := map[string]bool{}
-	h := mw.Chain(RequestID(), RequestID())(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var first string
+	between := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			first = RequestIDFrom(r.Context())
+			next.ServeHTTP(w, r)
+		})
+	}
+	h := mw.Chain(RequestID(), between, RequestID())(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := RequestIDFrom(r.Context())
-		if w.Header().Get("X-Request-ID") != id {
+		if id != first || w.Header().Get("X-Request-ID") != id {
 			t.Error("the second layer gave another id")
 		}
 		seen[id] = true
@@ -114,5 +121,5 @@ func TestLayersNameThemselvesAndUnwrap(t *testing.T) {
 		names = append(names, l.Layer())
 		h = l.Unwrap()
 	}
-	equal(t, "layers", strings.Join(names, " "), "Recover RequestID ClientIP AccessLog Timeout")
+	equal(t, "layers", strings.Join(names, " "), "Recover RequestID ClientIP AccessLog Timeout Guard")
 }

@@ -31,7 +31,23 @@ func TestTimeout(t *testing.T) {
 			wait(r)
 			http.Error(w, "partial results", http.StatusGatewayTimeout)
 		}, 504, "partial results\n", "504"},
-		{"has begun", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "begun"); wait(r) }, 200, "begun", nil},
+		{"began earlier", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "begun"); wait(r) }, 0, "", "timeout"},
+		{"began earlier, shorter than said", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "6")
+			fmt.Fprint(w, "begun")
+			wait(r)
+		}, 0, "", "timeout"},
+		{"began earlier and is whole", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "5")
+			fmt.Fprint(w, "whole")
+			wait(r)
+		}, 200, "whole", nil},
+		{"began earlier without a body", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204); wait(r) }, 204, "", nil},
+		{"began earlier with trailers", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Trailer", "Grpc-Status")
+			fmt.Fprint(w, "message")
+			wait(r)
+		}, 200, "message", nil},
 		{"late", func(w http.ResponseWriter, _ *http.Request) {
 			time.Sleep(2 * time.Second)
 			fmt.Fprint(w, "late")
@@ -48,7 +64,11 @@ func TestTimeout(t *testing.T) {
 					AccessLog(AccessLogConfig{Logger: slog.New(logs)}),
 					mw.Must(Timeout(TimeoutConfig{Timeout: time.Second})),
 				)(http.HandlerFunc(tc.do))
-				w := do(h, httptest.NewRequest("GET", "/", nil))
+				w, aborted := doAborting(h, httptest.NewRequest("GET", "/", nil))
+				if aborted {
+					w.Code = 0
+					w.Body.Reset()
+				}
 				equal(t, "status", w.Code, tc.status)
 				if tc.body == "problem" {
 					equal(t, "body", w.Body.String(),
@@ -61,6 +81,36 @@ func TestTimeout(t *testing.T) {
 			})
 		})
 	}
+}
+
+// doAborting is do for a handler that may abort; other panics pass.
+func doAborting(h http.Handler, r *http.Request) (w *httptest.ResponseRecorder, aborted bool) {
+	w = httptest.NewRecorder()
+	defer func() {
+		if v := recover(); v == http.ErrAbortHandler {
+			aborted = true
+		} else if v != nil {
+			panic(v)
+		}
+	}()
+	h.ServeHTTP(w, r)
+	return w, false
+}
+
+// A stream that the deadline cut must not end as if it were complete.
+func TestTimeoutInTheMiddleOfAStreamIsVisible(t *testing.T) {
+	forEachProtocol(t, func(t *testing.T, serve func(http.Handler) *httptest.Server) {
+		limit := mw.Must(Timeout(TimeoutConfig{Timeout: 300 * time.Millisecond}))
+		s := serve(mw.Chain(Recover(), limit)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, "half")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		})))
+		resp, body, err := get(t, s, "/")
+		if resp.StatusCode != 200 || body != "half" || err == nil {
+			t.Errorf("%d %q, %v; want a broken body", resp.StatusCode, body, err)
+		}
+	})
 }
 
 func TestTimeoutNamesItsCause(t *testing.T) {
@@ -114,10 +164,9 @@ func TestTimeoutThatTheHandlerAbortsOn(t *testing.T) {
 			<-r.Context().Done()
 			panic(http.ErrAbortHandler)
 		}))
-		func() {
-			defer func() { _ = recover() }()
-			do(h, httptest.NewRequest("GET", "/", nil))
-		}()
+		if _, aborted := doAborting(h, httptest.NewRequest("GET", "/", nil)); !aborted {
+			t.Error("not aborted")
+		}
 		entry := logs.next(t, "request")
 		equal(t, "error.type", entry[attrError], any("timeout"))
 		equal(t, "outcome", entry[attrOutcome], any("aborted"))

@@ -43,9 +43,9 @@ const (
 // TrustNone believes nobody: the client is the peer of the connection.
 func TrustNone() Trust { return Trust{} }
 
-// TrustProxies believes the peers in the prefixes about X-Forwarded-For. All lines of the field are read as one list, from the
-// right: trusted addresses are skipped, and the first other one is the client. The list is not read at all unless the
-// peer itself is trusted. If all are trusted, the leftmost is the client.
+// TrustProxies believes the peers in the prefixes about X-Forwarded-For. All lines of the field are read as one list,
+// from the right: trusted addresses are skipped, and the first other one is the client. The list is not read at all
+// unless the peer itself is trusted. If all are trusted, the leftmost is the client.
 //
 // It fails for no prefix, an invalid one, and one of zero bits, which would trust everybody. IPv4-mapped prefixes count as
 // IPv4; bits outside the mask are ignored.
@@ -74,8 +74,8 @@ func TrustHops(n int) (Trust, error) {
 // TrustHeader believes the peers in the prefixes about a field of one address that they overwrite, such as X-Real-IP or
 // CF-Connecting-IP. A field that occurs twice or holds a list is not believed.
 //
-// It fails for a name that is no field name or is a list field (X-Forwarded-For, Forwarded), and for prefixes that TrustProxies
-// refuses.
+// It fails for a name that is no field name or is a list field (X-Forwarded-For, Forwarded), and for prefixes that
+// TrustProxies refuses.
 func TrustHeader(name string, prefixes ...netip.Prefix) (Trust, error) {
 	if !isToken(name) {
 		return Trust{}, fmt.Errorf("httpmw: TrustHeader: %q is no field name", name)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 )
 
 // exchange is what passed through one ResponseWriter. Its methods are those that every wrapped writer has; the shapes
@@ -67,6 +68,15 @@ func (x *exchange) finalStatus() int {
 		return http.StatusOK
 	}
 	return x.status
+}
+
+// whole reports whether a client can tell a complete response from a part of it, or there is nothing to miss.
+func (x *exchange) whole() bool {
+	if x.hijacked || x.bodyless || announcesTrailers(x.Header()) {
+		return true
+	}
+	n, err := strconv.ParseInt(x.Header().Get("Content-Length"), 10, 64)
+	return err == nil && n == x.bytes
 }
 
 // route returns the route as far as it is known.

@@ -41,7 +41,7 @@ func TestStatusCapture(t *testing.T) {
 			202, 0, 1, "WriteHeader 202",
 		},
 		{"101 is final", "GET", func(w http.ResponseWriter) { w.WriteHeader(101); w.WriteHeader(200) }, 101, 0, 1, "WriteHeader 101"},
-		{"flush", "GET", func(w http.ResponseWriter) { w.(http.Flusher).Flush() }, 200, 0, 0, "Flush"},
+		{"flush", "GET", func(w http.ResponseWriter) { w.(http.Flusher).Flush(); w.WriteHeader(500) }, 200, 0, 1, "Flush"},
 		{
 			"flush by controller", "GET",
 			func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush(); w.WriteHeader(500) },

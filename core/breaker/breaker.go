@@ -21,11 +21,6 @@ type Breaker struct {
 	cells *keyed.Map[slot] // nil without keys
 }
 
-// Keyed is a Breaker with a state of its own for each Call.Key, such as a host. At most about MaxKeys active keys are
-// told apart; idle ones are forgotten without loss, and new ones beyond the bound share one state. Make one with
-// NewKeyed.
-type Keyed struct{ Breaker }
-
 type settings = live.Settings[Config, struct{}]
 
 // The lifetime counters; below them one an Outcome.
@@ -45,139 +40,131 @@ func New(name string, c Config, h Hooks) (*Breaker, error) {
 	return b, nil
 }
 
-// NewKeyed returns a breaker with a state for each key. Errors are those of New.
-func NewKeyed(name string, c Config, h Hooks) (*Keyed, error) {
-	b := &Keyed{}
-	if err := b.start(name, c, h); err != nil {
-		return nil, err
-	}
-	b.cells = keyed.New(b.Config().MaxKeys, keyed.Rules[slot]{Start: b.openCell, Retire: b.closeCell})
-	return b, nil
-}
-
 func (b *Breaker) start(name string, c Config, h Hooks) error {
 	b.count, b.hooks = stripe.NewTally(), h
 	return b.live.Start(core.KindBreaker, name, c, h, live.Rules[Config, struct{}]{
 		Prepare: prepare, Describe: describe, Derive: func(*settings, Config, core.Time) (none struct{}) { return },
-		Changed: b.changed,
+		Changed: b.changed, Forced: true,
 	})
 }
 
 // Acquire admits the call unless the breaker is open, or half-open with every probe taken. It never waits.
 //
 // Reasons: ReasonOpen, ReasonProbing, ReasonForced.
-func (b *Breaker) Acquire(_ context.Context, c core.Call) (p core.Permit, d core.Decision) {
+func (b *Breaker) Acquire(_ context.Context, c core.Call) (core.Permit, core.Decision) {
 	s := b.live.Load()
-	if s.Overridden() {
-		s = b.live.At(c.Now)
+	cl := b.own
+	if cl == nil {
+		cl = b.cell(c)
 	}
+	if s.Plain { // the common cases, which keep their results in registers
+		if ph := cl.phase.Load(); ph.state != Closed {
+			if d, yes := ph.shut(&s.Policy, c.Now.Or()); yes {
+				b.count.Add(countRejected, 1)
+				return core.Permit{}, d
+			}
+		} else if cl.pin() {
+			return core.NewPermit(cl, tag(ph.era, noPlace), 0), core.Decision{
+				By: &s.Policy, Now: c.Now, Verdict: core.Verdict{Remaining: -1},
+			}
+		}
+	}
+	return b.acquire(c)
+}
+
+// acquire is the whole decision.
+func (b *Breaker) acquire(c core.Call) (p core.Permit, d core.Decision) {
+	s := b.live.At(c.Now)
 	d.By, d.Remaining, d.Now = &s.Policy, -1, c.Now
 	if s.Policy.Mode >= core.Disabled {
-		p = b.forced(s, c, &d)
+		p = b.unasked(s, c, &d)
 		return
 	}
-	cl := b.cell(c)
-	ph := cl.phase.Load()
-	for ph.state == Closed {
-		if cl.pin() {
-			p = core.NewPermit(cl, tag(ph.era, noPlace), 0)
-			return
+	for {
+		cl := b.cell(c)
+		if ph := cl.phase.Load(); ph.state == Closed {
+			if cl.pin() {
+				p = core.NewPermit(cl, tag(ph.era, noPlace), 0)
+				return
+			}
+		} else {
+			var yes bool
+			if d, yes = ph.shut(&s.Policy, c.Now.Or()); yes {
+				break
+			}
+			if cl.pin() {
+				p = cl.admit(&d)
+				break
+			}
 		}
-		cl = b.cell(c) // the cell had just been retired
-		ph = cl.phase.Load()
-	}
-	d.Now = c.Now.Or()
-	p = cl.acquireGated(s, ph, &d)
-	if d.Reason == 0 {
-		return
-	}
-	if s.Policy.Mode == core.Shadow {
+	} // again if the cell had just been retired
+	switch {
+	case d.Reason == 0:
+	case s.Policy.Mode == core.Shadow:
 		b.count.Add(countShadowed, 1)
 		d.Reason = d.Reason.InShadow()
-		cl.pin()
-		p = core.NewPermit(cl, tag(0, bystander), 0)
-		return
+		p = core.NewPermit((*bystander)(b), 0, 0)
+	default:
+		b.count.Add(countRejected, 1)
 	}
-	b.count.Add(countRejected, 1)
 	return
 }
 
-// forced decides in the modes that do not ask the state.
-func (b *Breaker) forced(s *settings, c core.Call, d *core.Decision) core.Permit {
-	place := uint32(bystander)
+// unasked decides in the modes that do not ask the state.
+func (b *Breaker) unasked(s *settings, c core.Call, d *core.Decision) core.Permit {
 	switch s.Policy.Mode {
 	case core.ForcedOpen:
 		b.count.Add(countRejected, 1)
-		d.Reason = core.ReasonForced
-		if _, until, ok := s.Override(); ok && until != 0 {
-			d.RetryAfter = max(until.Sub(c.Now.Or()), 0)
-		}
+		forced(s, d)
 		return core.Permit{}
 	case core.ForcedClosed:
-		place = noPlace
-	}
-	cl := b.pinned(c)
-	return core.NewPermit(cl, tag(cl.phase.Load().era, place), 0)
-}
-
-// pinned returns the cell of a call with a pin on it.
-func (b *Breaker) pinned(c core.Call) *cell {
-	for {
-		if cl := b.cell(c); cl.pin() {
-			return cl
-		}
+		cl := b.pinned(c)
+		return core.NewPermit(cl, tag(cl.phase.Load().era, noPlace), 0)
+	default:
+		return core.NewPermit((*bystander)(b), 0, 0)
 	}
 }
 
-// Peek reports what Acquire would decide, and changes nothing.
+// forced fills in the rejection of ForcedOpen: until when is known of an override that expires.
+func forced(s *settings, d *core.Decision) {
+	d.Reason = core.ReasonForced
+	if _, until, ok := s.Override(); ok && until != 0 {
+		d.Now = d.Now.Or()
+		d.RetryAfter = max(until.Sub(d.Now), 0)
+	}
+}
+
+// bystander is the side of a Breaker that takes back permits without a vote.
+type bystander Breaker
+
+// Restart has nothing to move.
+func (b *bystander) Restart(uint32, core.Time, core.Time) {}
+
+// Progress is never called: the permits are not tracked.
+func (b *bystander) Progress(uint32, core.Time, core.Time) {}
+
+// Settle counts the call.
+func (b *bystander) Settle(_ uint32, _, _ core.Time, _ bool, o core.Outcome) { b.count.Add(int(o), 1) }
+
+// Peek reports what Acquire would decide, and changes nothing. Decision.RetryAfter of a breaker that Acquire would open
+// again is without jitter. It may take a lock while the breaker is half-open.
 func (b *Breaker) Peek(c core.Call) (d core.Decision) {
-	now := c.Now.Or()
-	s := b.live.At(now)
-	d.By, d.Remaining, d.Now = &s.Policy, -1, now
+	s := b.live.At(c.Now)
+	d.By, d.Remaining, d.Now = &s.Policy, -1, c.Now
 	switch s.Policy.Mode {
 	case core.Disabled, core.ForcedClosed:
 		return d
 	case core.ForcedOpen:
-		d.Reason = core.ReasonForced
+		forced(s, &d)
 		return d
 	}
-	ph := b.look(c.Key).phase.Load()
-	if ph.state != Closed && now < core.Time(ph.until.Load()) {
-		ph.reject(&d, now)
+	if cl := b.look(c.Key); cl != nil {
+		cl.peek(&d)
 	}
 	if d.Reason != 0 && s.Policy.Mode == core.Shadow {
 		d.Reason = d.Reason.InShadow()
 	}
 	return d
-}
-
-// cell returns the cell of a call.
-func (b *Breaker) cell(c core.Call) *cell {
-	if b.cells == nil {
-		return b.own
-	}
-	e := b.cells.Find(c.Key)
-	for {
-		if e != nil {
-			if cl := e.Cell.cell.Load(); cl != nil && b.cells.Owns(e, c.Key) && cl.pins.Load() >= 0 {
-				return cl
-			}
-		}
-		e = b.cells.Get(c.Key, c.Now.Or())
-	}
-}
-
-// look returns a key's cell without giving it one: that of a key never seen looks like a new one.
-func (b *Breaker) look(k core.Key) *cell {
-	if b.cells == nil {
-		return b.own
-	}
-	if e := b.cells.Find(k); e != nil {
-		if cl := e.Cell.cell.Load(); cl != nil && b.cells.Owns(e, k) {
-			return cl
-		}
-	}
-	return newCell(b, k, core.Now(), 1)
 }
 
 // Prepare checks c and returns the function that puts it in force, for transactions over several machines. It holds
@@ -198,40 +185,39 @@ func (b *Breaker) Override(mode core.Mode, d time.Duration) error { return b.liv
 func (b *Breaker) Restore() { b.live.Restore() }
 
 // Trip opens the breaker by hand for d, for instance because the dependency asked for it by Retry-After; then it
-// probes as usual. d is held between 1ms and MaxOpenFor.
-func (b *Breaker) Trip(d time.Duration) { b.byHand(core.Key{}, d) }
+// probes as usual. One that is open already ends when d is over, sooner or later than it would have. d is held between
+// 1ms and MaxOpenFor, and not jittered.
+func (b *Breaker) Trip(d time.Duration) { b.trip(core.Key{}, d) }
 
-// Reset closes the breaker by hand, with empty counts.
-func (b *Breaker) Reset() { b.byHand(core.Key{}, 0) }
-
-// TripKey is Trip for one key.
-func (b *Keyed) TripKey(k core.Key, d time.Duration) { b.byHand(k, d) }
-
-// ResetKey is Reset for one key.
-func (b *Keyed) ResetKey(k core.Key) { b.byHand(k, 0) }
-
-// State returns the state of one key.
-func (b *Keyed) State(k core.Key) State { return b.look(k).phase.Load().state }
+// Reset closes the breaker by hand, with empty counts; calls that run have no vote any more.
+func (b *Breaker) Reset() { b.reset(core.Key{}) }
 
 // State returns where the breaker stands. An open breaker turns half-open when a call comes after its time, not before.
-func (b *Breaker) State() State { return b.look(core.Key{}).phase.Load().state }
+func (b *Breaker) State() State { return b.look(core.Key{}).state() }
 
-func (b *Breaker) byHand(k core.Key, d time.Duration) {
-	c := core.Call{Key: k, Now: core.Now()}
-	cl := b.pinned(c)
-	defer cl.unpin()
-	cl.change(b.live.Load(), c.Now, func(m control, _ *Config) control {
-		if d == 0 {
-			return m.reset(c.Now)
-		}
-		return m.trip(c.Now, min(max(d, time.Millisecond), b.Config().MaxOpenFor))
-	})
+func (b *Breaker) trip(k core.Key, d time.Duration) {
+	b.byHand(k, func(m control, c *Config, now core.Time) control { return m.trip(c, now, d) })
 }
 
-// changed moves what depends on the settings, in every cell.
+func (b *Breaker) reset(k core.Key) {
+	b.byHand(k, func(m control, _ *Config, now core.Time) control { return m.reset(now) })
+}
+
+func (b *Breaker) byHand(k core.Key, f func(control, *Config, core.Time) control) {
+	c := core.Call{Key: k, Now: core.Now()}
+	cl := b.pinned(c)
+	news := cl.change(c.Now, func(m control, conf *Config) control { return f(m, conf, c.Now) })
+	cl.unpin()
+	if news {
+		b.live.Feed.Deliver()
+	}
+}
+
+// changed moves what depends on the settings, in every cell. The settings' lock is held: nobody is told anything here,
+// and nothing changes state.
 func (b *Breaker) changed(_, fresh *settings, now core.Time) {
-	retune := func(cl *cell) { // the settings' lock is held: nobody is told here, and nothing changes state
-		cl.apply(fresh, now, func(m control, c *Config) control { return m.retuned(c) })
+	retune := func(cl *cell) {
+		cl.change(now, func(m control, c *Config) control { return m.retuned(c) })
 	}
 	if b.own != nil {
 		retune(b.own)
@@ -241,7 +227,7 @@ func (b *Breaker) changed(_, fresh *settings, now core.Time) {
 	}
 	b.cells.SetBound(fresh.Config.MaxKeys)
 	b.cells.Range(func(_ core.Key, sl *slot) {
-		if cl := sl.cell.Load(); cl != nil && cl.phase.Load().state != Closed {
+		if cl := sl.cell.Load(); cl != nil {
 			retune(cl)
 		}
 	})

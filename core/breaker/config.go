@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/mw-go/mw/core"
@@ -42,7 +43,8 @@ type Config struct {
 	// more. Default 0: more than half of Probes. Range 0 to 1000, at most Probes.
 	ProbeSuccesses int `range:"0..1000"`
 	// ProbeTimeout is the lease of a probe: when every place is taken and the oldest probe is older than this, the breaker
-	// takes it for lost and reopens. Default 0: the same as OpenFor. Range 0 to 24h.
+	// takes it for lost and reopens. A value below the longest honest call keeps the breaker from closing. Default 0: as
+	// long as the open time before it, which grows, and at least 5s. Range 0 to 24h.
 	ProbeTimeout time.Duration `range:"0s..24h"`
 	// MaxKeys is how many active keys a Keyed breaker tells apart; further new ones share one cell. A Breaker without keys
 	// ignores it. Default 4096, about 2 MB when all are in use. Range 1 to 1048576.
@@ -55,7 +57,7 @@ type Config struct {
 func (c Config) Validate() error {
 	var successes error
 	if full := schema.Fill(c); c.ProbeSuccesses > full.Probes && full.Probes > 0 {
-		successes = schema.Fault("probe_successes", c.ProbeSuccesses, "at most probes")
+		successes = schema.Fault("probe_successes", c.ProbeSuccesses, fmt.Sprintf("at most probes (%d)", full.Probes))
 	}
 	return schema.Validate(c, successes)
 }
@@ -71,9 +73,6 @@ func prepare(c Config) (Config, error) {
 	c = schema.Fill(c)
 	if c.ProbeSuccesses == 0 {
 		c.ProbeSuccesses = c.Probes/2 + 1
-	}
-	if c.ProbeTimeout == 0 {
-		c.ProbeTimeout = c.OpenFor
 	}
 	c.ProbesAtOnce = min(c.ProbesAtOnce, c.Probes)
 	c.MaxOpenFor = max(c.MaxOpenFor, c.OpenFor)

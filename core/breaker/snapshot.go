@@ -1,6 +1,10 @@
 package breaker
 
-import "github.com/mw-go/mw/core"
+import (
+	"math/bits"
+
+	"github.com/mw-go/mw/core"
+)
 
 // Snapshot is what a page, a metric or a test reads of a breaker. State, Window and Probes of a Keyed breaker are those
 // of the zero key.
@@ -43,17 +47,17 @@ func (b *Breaker) Snapshot() Snapshot {
 
 func (cl *cell) read(s *settings, snap *Snapshot) {
 	now := core.Now()
-	ph := cl.phase.Load()
-	if ph.state == Closed {
-		sum := cl.fit(s, ph, now).Sum(now)
-		snap.Good, snap.Bad, snap.InARow = sum.Good, sum.Bad, ph.inARow.Load()
-	}
 	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	snap.State, snap.Era, snap.Since, snap.Cause = cl.m.state, cl.m.era, cl.m.since, cl.m.cause
-	snap.Probing = count(cl.m.probe.running)
-	if cl.m.state == Open {
-		snap.Until = cl.m.until
+	m, ph := cl.m, cl.phase.Load()
+	cl.mu.Unlock()
+	snap.State, snap.Era, snap.Since, snap.Cause = m.state, m.era, m.since, m.cause
+	snap.Probing = bits.OnesCount32(m.probe.running)
+	switch m.state {
+	case Closed:
+		sum := cl.window(ph, s, now).Sum(now)
+		snap.Good, snap.Bad, snap.InARow = sum.Good, sum.Bad, ph.inARow.Load()
+	case Open:
+		snap.Until = m.until
 	}
 }
 

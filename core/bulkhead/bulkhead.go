@@ -2,6 +2,7 @@ package bulkhead
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -33,8 +34,7 @@ type settings = live.Settings[Config, struct{}]
 const (
 	countRejected = iota
 	countShadowed
-	countBeside  // admitted without asking
-	countRetired // admitted by cells that are gone
+	countBeside // admitted without asking
 )
 
 // New returns a bulkhead. Errors: a name that is not 1 to 64 of letters, digits and - _ . /, and every bad field of c.
@@ -90,10 +90,11 @@ func (b *Bulkhead) Acquire(ctx context.Context, c core.Call) (p core.Permit, d c
 		}
 		next, ok := r.take(cost, limit)
 		if !ok || cl.waiting.Load() != 0 {
+			d.Remaining = int32(max(limit-r.running(), 0))
 			break
 		}
-		if cl.room.CompareAndSwap(uint64(r), uint64(next)) {
-			d.Remaining = limit - next.running()
+		if cl.room.CompareAndSwap(uint64(r), uint64(next+one)) {
+			d.Remaining = int32(limit - next.running())
 			p = core.NewPermit(cl, uint32(cost), 0)
 			return
 		}
@@ -108,10 +109,7 @@ func (b *Bulkhead) noRoom(ctx context.Context, s *settings, cl *cell, c core.Cal
 	d.Reason = overflow(&s.Config, int(cl.waiting.Load()), cost)
 	switch {
 	case s.Policy.Mode == core.Shadow:
-		if d.Reason == 0 {
-			d.Reason = core.ReasonFull
-		}
-		d.Reason = d.Reason.InShadow()
+		d.Reason = inShadow(d.Reason)
 		b.count.Add(countShadowed, 1)
 		return b.letRun(c)
 	case d.Reason == 0:
@@ -126,7 +124,8 @@ func (b *Bulkhead) noRoom(ctx context.Context, s *settings, cl *cell, c core.Cal
 	}
 	switch d.Reason {
 	case 0:
-		d.Remaining = max(int64(b.Config().Limit)-cl.load().running(), 0)
+		cl.room.Add(uint64(one))
+		d.Remaining = int32(max(int64(b.Config().Limit)-cl.load().running(), 0))
 		return core.NewPermit(cl, uint32(cost), 0)
 	case reasonLetRun:
 		d.Reason, d.Remaining = 0, -1
@@ -136,6 +135,14 @@ func (b *Bulkhead) noRoom(ctx context.Context, s *settings, cl *cell, c core.Cal
 	}
 	b.count.Add(countRejected, 1)
 	return core.Permit{}
+}
+
+// inShadow is what shadow mode makes of a call that finds no slot: it does not queue, so to queue (0) counts as full.
+func inShadow(r core.Reason) core.Reason {
+	if r == 0 {
+		r = core.ReasonFull
+	}
+	return r.InShadow()
 }
 
 // letRun admits a call beside the limit: it is counted in flight, and charges nothing.
@@ -172,15 +179,15 @@ func (b *Bulkhead) Peek(c core.Call) (d core.Decision) {
 	if cl := b.look(c.Key); cl != nil {
 		r, waiting = cl.load(), int(cl.waiting.Load())
 	}
-	d.Remaining = max(limit-r.running(), 0)
+	d.Remaining = int32(max(limit-r.running(), 0))
 	if _, ok := r.take(cost, limit); ok && waiting == 0 {
 		return d
 	}
 	if d.Reason = overflow(&s.Config, waiting, cost); d.Reason == core.ReasonTooCostly {
 		d.RetryAfter = core.Never
 	}
-	if d.Reason != 0 && s.Policy.Mode == core.Shadow {
-		d.Reason = d.Reason.InShadow()
+	if s.Policy.Mode == core.Shadow {
+		d.Reason = inShadow(d.Reason)
 	}
 	return d
 }
@@ -225,9 +232,15 @@ func (b *Bulkhead) Tune(c Config) error { return b.live.Tune(c) }
 // Config returns the effective settings, defaults filled in.
 func (b *Bulkhead) Config() Config { return b.live.Load().Config }
 
-// Override puts mode in force for d (0: until Restore) whatever the configuration says; it outlives Tune. Allowed:
-// enforce, shadow, disabled.
-func (b *Bulkhead) Override(mode core.Mode, d time.Duration) error { return b.live.Override(mode, d) }
+// Override puts mode in force for d (0: until Restore) whatever the configuration says; it outlives Tune. Errors: a
+// mode other than enforce, shadow and disabled, and a negative d.
+func (b *Bulkhead) Override(mode core.Mode, d time.Duration) error {
+	if mode > core.Disabled {
+		return fmt.Errorf("%s %q: override %s is not allowed; allowed: enforce|shadow|disabled",
+			core.KindBulkhead, b.live.Load().Policy.Name, mode)
+	}
+	return b.live.Override(mode, d)
+}
 
 // Restore ends an override.
 func (b *Bulkhead) Restore() { b.live.Restore() }
@@ -237,20 +250,16 @@ func (b *Bulkhead) changed(_, fresh *settings, _ core.Time) {
 	if b.cells != nil {
 		b.cells.SetBound(fresh.Config.MaxKeys)
 	}
-	b.each(func(cl *cell) { cl.serve(fresh) })
+	b.each(func(cl *cell, _ uint64) { cl.serve(fresh) })
 }
 
-func (b *Bulkhead) each(visit func(*cell)) {
-	if b.own != nil {
-		visit(b.own)
+// each visits every cell, with the calls admitted by those that had its place before.
+func (b *Bulkhead) each(visit func(cl *cell, past uint64)) {
+	if b.cells == nil {
+		visit(b.own, 0)
+		return
 	}
-	if b.cells != nil {
-		b.cells.Range(func(_ core.Key, sl *slot) {
-			if cl := sl.cell.Load(); cl != nil {
-				visit(cl)
-			}
-		})
-	}
+	b.cells.Range(func(_ core.Key, sl *slot) { visit(sl.cell.Load(), sl.past) })
 }
 
 // Snapshot is what a page, a metric or a test reads of a bulkhead.
@@ -264,12 +273,12 @@ type Snapshot struct {
 // Snapshot returns the state as of now. It may take locks; it is not for the path of a call.
 func (b *Bulkhead) Snapshot() Snapshot {
 	snap := Snapshot{Status: b.live.Status(), Config: b.Config(), Running: b.beside.Load()}
-	snap.Admitted = b.count.Load(countBeside) + b.count.Load(countRetired)
+	snap.Admitted = b.count.Load(countBeside)
 	snap.Rejected, snap.Shadowed = b.count.Load(countRejected), b.count.Load(countShadowed)
-	b.each(func(cl *cell) {
+	b.each(func(cl *cell, past uint64) {
 		r := cl.load()
 		snap.Running += r.running()
-		snap.Admitted += r.admitted()
+		snap.Admitted += past + r.admitted()
 		snap.Waiting += int(cl.waiting.Load())
 	})
 	if b.cells != nil {

@@ -1,9 +1,9 @@
 package bulkhead
 
 import (
+	"container/list"
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +12,10 @@ import (
 )
 
 // slot is what the map of keys holds: the key's cell, nil once it has been retired.
-type slot struct{ cell atomic.Pointer[cell] }
+type slot struct {
+	cell atomic.Pointer[cell]
+	past uint64 // calls admitted by cells that have been retired here; guarded by the map's lock
+}
 
 // cell is the concurrent shell round one room and its queue.
 //
@@ -23,15 +26,15 @@ type cell struct {
 	room    atomic.Uint64
 	waiting atomic.Int64
 
-	mu    sync.Mutex // guards queue
-	queue []*waiter
+	mu    sync.Mutex // guards what follows
+	queue list.List  // of *waiter
 }
 
 type waiter struct {
 	cost   int64
-	ready  chan struct{} // closed when granted or let run
-	reason core.Reason   // why it was woken: 0 granted, reasonLetRun; set before ready is closed
-	woken  bool
+	ready  chan struct{} // closed when it is woken
+	place  *list.Element // nil once it is woken
+	reason core.Reason   // why it was woken: 0 granted, reasonLetRun, ReasonTooCostly; set before ready is closed
 }
 
 // reasonLetRun tells a waiter that the mode has changed and it may run beside the limit.
@@ -54,9 +57,7 @@ func (cl *cell) put(cost int64) { cl.room.Add(^uint64(cost) + 1) }
 // give returns slots, and lets a waiting call have them.
 func (cl *cell) give(cost int64) {
 	cl.put(cost)
-	if cl.waiting.Load() != 0 {
-		cl.serve(cl.b.live.Load())
-	}
+	cl.serve(cl.b.live.Load())
 }
 
 // wait queues for cost slots until they are granted or the wait has to end. ok is false if the cell has been retired.
@@ -70,11 +71,11 @@ func (cl *cell) wait(ctx context.Context, s *settings, cost int64) (reason core.
 		cl.mu.Unlock()
 		return 0, false
 	}
-	if reason = overflow(&s.Config, len(cl.queue), cost); reason != 0 {
+	if reason = overflow(&s.Config, cl.queue.Len(), cost); reason != 0 {
 		cl.mu.Unlock()
 		return reason, true
 	}
-	cl.queue = append(cl.queue, w)
+	w.place = cl.queue.PushBack(w)
 	cl.waiting.Add(1)
 	cl.grant(cl.b.live.Load())
 	cl.mu.Unlock()
@@ -103,40 +104,49 @@ func reasonOf(err error) core.Reason {
 func (cl *cell) leave(w *waiter, why core.Reason) core.Reason {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	if !w.woken {
-		i := slices.Index(cl.queue, w)
-		cl.queue = slices.Delete(cl.queue, i, i+1)
-		cl.waiting.Add(-1)
-		cl.grant(cl.b.live.Load()) // it may have held back cheaper ones
-		return why
-	}
-	if why == core.ReasonWaited || w.reason != 0 {
+	switch {
+	case w.place != nil:
+		cl.remove(w)
+	case why == core.ReasonWaited || w.reason != 0:
 		return w.reason
+	default:
+		cl.put(w.cost)
 	}
-	cl.put(w.cost)
-	cl.grant(cl.b.live.Load())
+	cl.grant(cl.b.live.Load()) // w may have held back cheaper calls, or slots
 	return why
 }
 
-// serve grants what can be granted.
+// remove takes w out of the queue. mu is held.
+func (cl *cell) remove(w *waiter) {
+	cl.queue.Remove(w.place)
+	w.place = nil
+	cl.waiting.Add(-1)
+}
+
+// serve grants what can be granted, if anybody waits.
 func (cl *cell) serve(s *settings) {
+	if cl.waiting.Load() == 0 {
+		return
+	}
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	cl.grant(s)
 }
 
-// grant wakes the heads of the queue that fit, or everybody if the mode no longer bounds anything. mu is held.
+// grant wakes the heads of the queue that fit or never will, or everybody if the mode no longer bounds anything. mu is
+// held.
 func (cl *cell) grant(s *settings) {
-	for len(cl.queue) > 0 {
-		w := cl.queue[0]
-		if s.Policy.Mode != core.Enforce {
+	for e := cl.queue.Front(); e != nil; e = cl.queue.Front() {
+		w := e.Value.(*waiter)
+		switch limit := int64(s.Config.Limit); {
+		case s.Policy.Mode != core.Enforce:
 			w.reason = reasonLetRun
-		} else if !cl.tryTake(w.cost, int64(s.Config.Limit)) {
+		case w.cost > limit:
+			w.reason = core.ReasonTooCostly
+		case !cl.tryTake(w.cost, limit):
 			return
 		}
-		cl.queue = slices.Delete(cl.queue, 0, 1)
-		cl.waiting.Add(-1)
-		w.woken = true
+		cl.remove(w)
 		close(w.ready)
 	}
 }
@@ -166,10 +176,10 @@ func (b *Bulkhead) closeCell(sl *slot, _ core.Time) bool {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	r := cl.load()
-	if r.running() != 0 || len(cl.queue) != 0 || !cl.room.CompareAndSwap(uint64(r), uint64(r|retired)) {
+	if r.running() != 0 || cl.queue.Len() != 0 || !cl.room.CompareAndSwap(uint64(r), uint64(r|retired)) {
 		return false
 	}
-	b.count.Add(countRetired, r.admitted())
+	sl.past += r.admitted()
 	sl.cell.Store(nil)
 	return true
 }

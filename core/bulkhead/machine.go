@@ -16,12 +16,16 @@ func (r room) running() int64   { return int64(r & (runningMask &^ retired)) }
 func (r room) admitted() uint64 { return uint64(r >> runningBits) }
 func (r room) isRetired() bool  { return r&retired != 0 }
 
-// take returns the state with cost more slots taken; ok is false, and the state as it was, if they do not fit.
+// one is an admitted call in a room's count.
+const one = room(1) << runningBits
+
+// take returns the state with cost more slots taken; ok is false, and the state as it was, if they do not fit. It counts
+// nothing: slots may be taken for a waiting call that turns out to have left.
 func (r room) take(cost, limit int64) (next room, ok bool) {
 	if r.running()+cost > limit {
 		return r, false
 	}
-	return r + room(cost) + 1<<runningBits, true
+	return r + room(cost), true
 }
 
 // overflow says what becomes of a call that found no room: queue it (0), or reject it for the reason returned.

@@ -11,6 +11,7 @@ import (
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/breaker"
 	"github.com/mw-go/mw/core/bulkhead"
+	"github.com/mw-go/mw/core/internal/feed"
 	"github.com/mw-go/mw/core/ratelimit"
 	"github.com/mw-go/mw/core/schema"
 	"github.com/mw-go/mw/internal/suggest"
@@ -19,12 +20,14 @@ import (
 // Set is the named machines of a service: made by the code that asks for them, tuned together by one Config. Make one
 // with New. Safe for concurrent use.
 type Set struct {
-	onEvent func(core.Event)
+	heard  bool // somebody listens
+	events feed.Feed
 
 	mu      sync.Mutex // guards what follows; held while machines are made and tuned, never by their hot paths
 	config  Config
 	tuned   uint64 // how many times
 	members map[id]member
+	asked   map[id]bool // names that code has asked for, also in vain
 }
 
 type id struct {
@@ -38,13 +41,16 @@ type member struct {
 	prepare func(Config) (commit func(), err error)
 }
 
-// New returns a set with settings and no machines. onEvent, if not nil, hears the events of every machine, after the
-// machine's own listener and under the same rules (see core.Hooks). The error reports every bad field of c.
+// New returns a set with settings and no machines. onEvent, if not nil, hears the events of every machine, each after
+// the machine's own listener and under the same rules (see core.Hooks): one at a time over all machines, those of one
+// machine in their order, under no lock. EventFaults has its faults. The error reports every bad field of c.
 func New(c Config, onEvent func(core.Event)) (*Set, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Set{onEvent: onEvent, config: c, members: make(map[id]member)}, nil
+	s := &Set{heard: onEvent != nil, config: clone(c), members: make(map[id]member), asked: make(map[id]bool)}
+	s.events.Listen(onEvent)
+	return s, nil
 }
 
 // section knows how to make and tune the machines of one part of the Config.
@@ -109,6 +115,7 @@ func get[C comparable, M tunable[C]](s *Set, sec section[C, M], name string, h c
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := id{sec.name, name}
+	s.asked[key] = true
 	if old, ok := s.members[key]; ok {
 		if m, ok := old.machine.(M); ok {
 			return m, nil
@@ -140,25 +147,31 @@ func at(section, name string, err error) error {
 	return schema.Errors(schema.Flatten(section+"."+name, faults))
 }
 
-// both returns hooks that tell the machine's own listener and then the set's.
+// both returns hooks that tell the machine's own listener and then the set's, through the one feed that all machines
+// share.
 func (s *Set) both(h core.Hooks) core.Hooks {
+	if !s.heard {
+		return h
+	}
 	own := h.OnEvent
-	switch {
-	case s.onEvent == nil:
-	case own == nil:
-		h.OnEvent = s.onEvent
-	default:
-		h.OnEvent = func(e core.Event) {
-			defer s.onEvent(e) // also if the first panics
+	h.OnEvent = func(e core.Event) {
+		defer func() { // also if the machine's own listener panics
+			s.events.Push(e)
+			s.events.Deliver()
+		}()
+		if own != nil {
 			own(e)
 		}
 	}
 	return h
 }
 
+// EventFaults returns how many events were lost because the set's listener hung, and how many times it panicked.
+func (s *Set) EventFaults() (dropped, panics uint64) { return s.events.Faults() }
+
 // Prepare checks c as a whole, the settings of machines that do not exist (yet) included, and returns the function
-// that puts it in force. It holds nothing, and commit cannot fail. A machine that is made between the two keeps the
-// settings it was made with until the next Tune.
+// that puts it in force. It holds nothing, and commit cannot fail. A machine that is made between the two follows too,
+// unless c has not the fields it requires: then it keeps the settings it was made with.
 func (s *Set) Prepare(c Config) (commit func(), err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -186,21 +199,23 @@ func (s *Set) commit(c Config, commits map[id]func()) {
 	s.config = c
 	s.tuned++
 	mine := s.tuned
-	s.mu.Unlock()
-	for {
-		commits, mine = s.apply(commits, mine)
-		if commits == nil {
-			return
+	for key, m := range s.members {
+		if _, ok := commits[key]; !ok { // made since
+			commits[key], _ = m.prepare(c)
 		}
+	}
+	s.mu.Unlock()
+	for commits != nil {
+		commits, mine = s.apply(commits, mine)
 	}
 }
 
-// apply runs the commits, and returns what is left to do: machines made in between, or everything if another commit has
-// come after tuning number mine.
+// apply runs the commits, and returns what is left to do: everything, if another commit has come after tuning number
+// mine.
 func (s *Set) apply(commits map[id]func(), mine uint64) (left map[id]func(), latest uint64) {
 	for _, key := range slices.SortedFunc(maps.Keys(commits), byName) {
-		if commits[key] != nil {
-			commits[key]()
+		if put := commits[key]; put != nil {
+			put()
 		}
 	}
 	s.mu.Lock()
@@ -264,7 +279,7 @@ func (s *Set) Check() error {
 	look := func(section string, configured []string) {
 		slices.Sort(configured)
 		for _, name := range configured {
-			if _, ok := s.members[id{section, name}]; !ok {
+			if !s.asked[id{section, name}] {
 				unused = append(unused, s.unused(section, name))
 			}
 		}
@@ -277,7 +292,7 @@ func (s *Set) Check() error {
 
 func (s *Set) unused(section, name string) error {
 	var same []string
-	for _, key := range s.names() {
+	for _, key := range slices.SortedFunc(maps.Keys(s.asked), byName) {
 		if key.name == name {
 			return fmt.Errorf("policy: %s.%s: no code asks for it; did you mean %s.%s?", section, name, key.section, name)
 		}

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/mw-go/mw/core"
@@ -21,67 +22,80 @@ const (
 	unitBits = 20
 	unit     = 1 << unitBits
 	maxSpan  = 1 << 61 // units between two sweeps
-	maxCarry = 64      // smaller bursts remembered; more in one burst's time are not clamped
+	maxCarry = 64      // smaller bursts remembered; one more sweeps
 )
 
 // clock maps real time to virtual time and holds the burst: everything a decision needs of the settings. Immutable.
 type clock struct {
 	start  core.Time
 	origin int64  // virtual time at start
-	span   uint64 // nanoseconds after start until the next sweep is due
+	span   uint64 // nanoseconds after start from which on the clock must be replaced before it decides
 	slope  uint64 // units a nanosecond, times 2^shift
+	burst  int64  // units
+	fresh  int64  // TATs before it were stored before the latest carry
 	shift  uint8
-	back   uint64 // nanoseconds a unit, times 2^ease
 	ease   uint8
-	burst  int64 // units
-	reach  int64 // the largest debt that a key can have, units: burst unless maxCarry was exceeded
-	swept  int64 // virtual time of the last sweep
-	mark   int64 // TATs up to here are from before the latest carry
+	closed bool   // handing over to a clock of other settings, see closing
+	back   uint64 // nanoseconds a unit, times 2^ease
+	tokens uint64 // the rate as an exact fraction: so many units
+	period uint64 // in so many nanoseconds
+	swept  int64  // virtual time of the last sweep
 	carry  []carry
 }
 
 // carry says what became of the debts that existed when a burst shrank: they are clamped to the new burst. To tell old
-// TATs from new ones without visiting them, the virtual clock jumps past all of them (to mark), and an old TAT is
-// read through this.
+// TATs from new ones without visiting them, the virtual clock jumps past all of them, and an old TAT is read through
+// this.
 type carry struct {
 	from  int64 // virtual time before the jump
-	mark  int64 // and after; no older TAT is later than this
+	to    int64 // and after; every older TAT is earlier than this, every later one is not
 	burst int64 // the new burst, units
 }
 
-// newClock returns the clock of c that goes on from old (nil: from zero) at time now.
+// newClock returns the clock of c that goes on from old (nil: from zero) at time now. old must not be overdue.
 func newClock(old *clock, c Config, now core.Time) clock {
-	k := clock{start: now, burst: c.Burst << unitBits, mark: -1}
-	k.slope, k.shift = ratio(uint64(c.Limit)<<unitBits, uint64(c.Period))
-	k.back, k.ease = ratio(uint64(c.Period), uint64(c.Limit)<<unitBits)
+	k := clock{
+		start: now, burst: c.Burst << unitBits,
+		tokens: uint64(c.Limit) << unitBits, period: uint64(c.Period),
+	}
+	k.slope, k.shift = ratio(k.tokens, k.period)
+	k.back, k.ease = ratio(k.period, k.tokens)
 	k.span = k.nanoseconds(maxSpan)
-	k.reach = k.burst
 	if old == nil {
 		return k
 	}
 	v, _ := old.virtual(now)
-	k.origin, k.swept, k.mark, k.carry = v, old.swept, old.mark, old.carry
-	if k.burst >= old.reach {
-		return k
+	k.origin, k.swept, k.fresh, k.carry = v, old.swept, old.fresh, old.carry
+	if k.burst < old.burst {
+		// No debt exceeds the burst. The margin is for callers whose clock runs ahead of ours.
+		k.origin = v + old.burst + old.units(time.Second) + 1
+		k.fresh = k.origin
+		k.carry = slices.Concat(old.living(v), []carry{{from: v, to: k.origin, burst: k.burst}})
 	}
-	k.carry = nil
-	for _, past := range old.carry {
-		if past.mark+past.burst-v >= 0 { // a debt from before it may still stand
-			k.carry = append(k.carry, past)
-		}
-	}
-	if len(k.carry) >= maxCarry {
-		k.reach = old.reach
-		return k
-	}
-	// A second's margin covers calls that read the clock after we did and still charge by the old settings.
-	k.mark = v + old.reach + old.units(time.Second)
-	k.origin = k.mark
-	k.carry = append(k.carry, carry{from: v, mark: k.mark, burst: k.burst})
 	return k
 }
 
-// ratio returns a/b as f/2^shift with 62 or 63 significant bits, rounded up. a and b are positive, below 2^53, and their
+// living returns the carries through which a debt may still stand at virtual time v. What a carry let stand may have been
+// clamped by those after it, so only reading its largest debt through them tells.
+func (k *clock) living(v int64) []carry {
+	for i := len(k.carry) - 1; i >= 0; i-- {
+		if c := k.carry[i]; k.recall(c.to+c.burst)-v <= 0 {
+			return k.carry[i+1:] // and whatever came before c was clamped by c
+		}
+	}
+	return k.carry
+}
+
+// closing returns k as it hands over to a clock of other settings: it runs on, and is due for whoever looks at it. Calls
+// that began before the change may still be charging by k; only once no call can begin so any more is there a time at
+// which to end the old rate. Ended earlier, what such calls take after the end would have to be paid back at the new
+// rate: going from 1e9 tokens a second to one, each millisecond's worth is 11 days.
+func (k clock) closing() clock {
+	k.span, k.closed = 0, true
+	return k
+}
+
+// ratio returns a/b as f/2^shift with 61 or 62 significant bits, rounded up. a and b are positive, below 2^53, and their
 // quotient lies between 2^-50 and 2^50.
 func ratio(a, b uint64) (f uint64, shift uint8) {
 	shift = uint8(61 + bits.Len64(b) - bits.Len64(a))
@@ -111,10 +125,10 @@ func scale(n, f uint64, shift uint8) uint64 {
 }
 
 // virtual returns the virtual time of now. Time that runs backwards past the clock's start stands still. due reports
-// that a sweep must come first; v is then held at twice the span, which is later than any debt.
+// that another clock must follow first; v is held at twice the span, which is later than any debt.
 func (k *clock) virtual(now core.Time) (v int64, due bool) {
 	elapsed := uint64(now - k.start)
-	if elapsed > k.span {
+	if elapsed >= k.span {
 		return k.beyond(now)
 	}
 	return k.origin + int64(scale(elapsed, k.slope, k.shift)), false
@@ -122,7 +136,7 @@ func (k *clock) virtual(now core.Time) (v int64, due bool) {
 
 func (k *clock) beyond(now core.Time) (v int64, due bool) {
 	if now < k.start {
-		return k.origin, false
+		return k.origin, k.closed
 	}
 	return k.origin + int64(min(scale(uint64(now-k.start), k.slope, k.shift), 2*maxSpan)), true
 }
@@ -131,7 +145,7 @@ func (k *clock) beyond(now core.Time) (v int64, due bool) {
 // virtual time to do it at.
 func (k *clock) overdue(now core.Time) (v int64, yes bool) {
 	v, due := k.virtual(now)
-	return v, due || v-k.swept > maxSpan
+	return v, due && !k.closed || v-k.swept >= maxSpan || len(k.carry) >= maxCarry && len(k.living(v)) >= maxCarry
 }
 
 // refresh returns the stored TAT that says the same at virtual time v and needs no carry to be understood.
@@ -144,7 +158,7 @@ func (k *clock) refresh(raw, v int64) int64 {
 
 // freshened is k after every key has been refreshed at v.
 func (k clock) freshened(v int64) *clock {
-	k.swept, k.mark, k.carry = v, v-1, nil
+	k.swept, k.fresh, k.carry = v, v, nil
 	return &k
 }
 
@@ -153,26 +167,20 @@ func (k *clock) units(d time.Duration) int64 {
 	return int64(min(scale(uint64(max(d, 0)), k.slope, k.shift), maxSpan))
 }
 
-// nanoseconds returns the real time in which the virtual clock advances by n units, rounded up, but for less than a
-// millionth of a nanosecond.
+// nanoseconds returns the time in which the virtual clock advances by n units, rounded up.
 func (k *clock) nanoseconds(n int64) uint64 {
 	const most = 1<<63 - 1
-	hi, lo := bits.Mul64(uint64(n), k.back)
-	var whole, part uint64 // part: the fraction, as 64 bits
-	switch {
-	case k.ease > 64:
-		whole, part = hi>>(k.ease-64), hi<<(128-k.ease)|lo>>(k.ease-64)
-	case k.ease == 64:
-		whole, part = hi, lo
-	case hi>>k.ease != 0:
+	whole := scale(uint64(n), k.back, k.ease)
+	if whole >= most {
 		return most
-	default:
-		whole, part = hi<<(64-k.ease)|lo>>k.ease, lo<<(64-k.ease)
 	}
-	if part > 1<<44 {
+	// The factor is rounded up: whole is right or, for want of a fraction, one too low. The exact rate tells.
+	hi, lo := bits.Mul64(whole, k.tokens)
+	wantHi, wantLo := bits.Mul64(uint64(n), k.period)
+	if hi < wantHi || hi == wantHi && lo < wantLo {
 		whole++
 	}
-	return min(whole, most)
+	return whole
 }
 
 // wait is nanoseconds as a Duration.
@@ -180,7 +188,7 @@ func (k *clock) wait(n int64) time.Duration { return time.Duration(k.nanoseconds
 
 // tat returns a key's TAT as this clock understands it.
 func (k *clock) tat(raw int64) int64 {
-	if raw-k.mark > 0 {
+	if raw-k.fresh >= 0 {
 		return raw
 	}
 	return k.recall(raw)
@@ -188,8 +196,8 @@ func (k *clock) tat(raw int64) int64 {
 
 func (k *clock) recall(raw int64) int64 {
 	for _, c := range k.carry {
-		if raw-c.mark <= 0 {
-			raw = c.mark + min(max(raw-c.from, 0), c.burst)
+		if raw-c.to < 0 {
+			raw = c.to + min(max(raw-c.from, 0), c.burst)
 		}
 	}
 	return raw

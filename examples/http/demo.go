@@ -26,8 +26,7 @@ type story struct {
 	states chan observed[core.Event]
 	loads  chan observed[hotconfig.Event]
 
-	mu    sync.Mutex // guards wrong
-	wrong int        // expectations that were not met
+	wrong int // expectations that were not met
 }
 
 // observed is an event with the time at which it was seen.

@@ -8,17 +8,17 @@ func Nearest(name string, candidates []string) string {
 	best, found := "", 1<<30
 	for _, c := range candidates {
 		limit := min(max(2, len(c)/3), min(len(c), len(name))-1, found-1)
-		if d := distance(name, c, limit); d <= limit {
+		if d := Distance(name, c, limit); d <= limit {
 			best, found = c, d
 		}
 	}
 	return best
 }
 
-// distance counts the letters to insert, delete, replace or swap with a neighbour to turn a into b: Damerau-Levenshtein,
+// Distance counts the letters to insert, delete, replace or swap with a neighbour to turn a into b: Damerau-Levenshtein,
 // in the form that edits no letter twice. It works on bytes: names of keys are ASCII. A result above limit may be too
 // low, but is above limit.
-func distance(a, b string, limit int) int {
+func Distance(a, b string, limit int) int {
 	if limit < 0 || len(a)-len(b) > limit || len(b)-len(a) > limit {
 		return limit + 1
 	}

@@ -3,6 +3,7 @@
 //
 // Cells that are idle carry no information and give way to new keys. Cells that are not are never pushed out, however
 // many new keys arrive: when a shard is full of them, further new keys share the one overflow cell, and that is counted.
+// (A new key does not look at every cell for an idle one, so it may overflow once although a rare idle cell is left.)
 //
 //	shard ── table ── slots: hash tag + number of the entry, open addressing
 //	             └─── chunks of 64 entries: key (16 bytes) and cell, never moved
@@ -27,7 +28,8 @@ import (
 const (
 	shards   = 16
 	chunkLen = 64
-	sweep    = 32 // entries looked at for an idle cell by one insertion
+	sweep    = 32   // entries looked at for an idle cell by one insertion
+	hunt     = 1024 // by one that would overflow otherwise, unless the last whole round found none
 )
 
 // Entry is a cell with its key.
@@ -69,7 +71,8 @@ type shard[V any] struct {
 	used  int        // entries ever handed out, all in the index but for the one being replaced
 	gone  int        // slots that held a key since the table was made and are marked deleted
 	hand  int        // where the sweep goes on
-	_     [64]byte
+	vain  int        // entries looked at since the sweep found an idle cell
+	_     [56]byte
 }
 
 // table is what readers see. Slots change in place, the headers only by a new table.
@@ -96,7 +99,7 @@ func New[V any](bound int, rules Rules[V]) *Map[V] {
 // SetBound changes the bound. Keys that have a cell keep it; below what is in use, idle cells still change hands.
 func (m *Map[V]) SetBound(bound int) {
 	each := (bound + shards - 1) / shards
-	m.bound.Store(int64(each) + int64(math.Ceil(5*math.Sqrt(float64(each)))))
+	m.bound.Store(int64(each) + int64(math.Ceil(5*math.Sqrt(float64(each)))) + 1)
 }
 
 // hash spreads a key over 64 bits under a seed, so that nobody outside can choose keys that collide.
@@ -159,6 +162,15 @@ func (t *table[V]) entry(i int) *Entry[V] {
 
 // Get returns the entry of k: the one it has, a new one, an idle one that changes hands, or the overflow entry.
 func (m *Map[V]) Get(k core.Key, now core.Time) *Entry[V] {
+	if e := m.GetOr(k, now, nil); e != nil {
+		return e
+	}
+	return &m.overflow
+}
+
+// GetOr is Get for a guard that must not miss what a key did in the overflow cell before it got one of its own: instead
+// of returning that entry it calls spill with the cell, under the lock under which Start would run for k, and returns nil.
+func (m *Map[V]) GetOr(k core.Key, now core.Time, spill func(overflow *V)) *Entry[V] {
 	if k.IsZero() {
 		return &m.zero
 	}
@@ -172,7 +184,10 @@ func (m *Map[V]) Get(k core.Key, now core.Time) *Entry[V] {
 	i, ok := m.place(s, now)
 	if !ok {
 		m.spilled.Add(1)
-		return &m.overflow
+		if spill != nil {
+			spill(&m.overflow.Cell)
+		}
+		return nil
 	}
 	e := s.table.Load().entry(i)
 	hi, lo := k.Words()
@@ -186,17 +201,23 @@ func (m *Map[V]) Get(k core.Key, now core.Time) *Entry[V] {
 // place finds an entry for a new key: an idle one, else a fresh one.
 func (m *Map[V]) place(s *shard[V], now core.Time) (i int, ok bool) {
 	t := s.table.Load()
-	for range min(sweep, s.used) {
+	full, looks := int64(s.used) >= m.bound.Load(), sweep
+	if full && s.vain < s.used {
+		looks = hunt
+	}
+	for range min(looks, s.used) {
 		s.hand++
 		if s.hand >= s.used {
 			s.hand = 0
 		}
 		if e := t.entry(s.hand); m.rules.Retire(&e.Cell, now) {
 			m.unpublish(s, e, s.hand)
+			s.vain = 0
 			return s.hand, true
 		}
+		s.vain++
 	}
-	if int64(s.used) >= m.bound.Load() {
+	if full {
 		return 0, false
 	}
 	if t == nil {

@@ -17,8 +17,8 @@ type Settings[C comparable, D any] struct {
 	Policy  core.Policy // with the effective mode
 	Config  C           // effective: defaults filled in
 	Derived D
+	Plain   bool // enforced, and no override that ends: what a fast path asks for
 
-	base       core.Mode // the mode that the configuration asks for
 	overridden bool
 	until      core.Time // when the override ends; 0 if it does not, or there is none
 }
@@ -190,10 +190,10 @@ func (l *Live[C, D]) swap(c C, o override, now core.Time) {
 	old := l.current.Load()
 	s := &Settings[C, D]{Config: c, Policy: l.rules.Describe(c), overridden: o.on, until: o.until}
 	s.Policy.Kind, s.Policy.Name = l.kind, l.name
-	s.base = s.Policy.Mode
 	if o.on {
 		s.Policy.Mode = o.mode
 	}
+	s.Plain = s.Policy.Mode == core.Enforce && s.until == 0
 	s.Derived = l.rules.Derive(old, c, now)
 	l.current.Store(s)
 	if l.rules.Changed != nil && old != nil {

@@ -8,17 +8,18 @@ import (
 	"unsafe"
 )
 
-// Count returns how many stripes to make: the number of processors rounded up to a power of two, at most 16.
+// Count returns how many stripes to make: four for each processor, so that two goroutines seldom meet on one, rounded up
+// to a power of two, at most 64.
 func Count() int {
-	return 1 << bits.Len(uint(min(runtime.GOMAXPROCS(0), 16)-1))
+	return 1 << bits.Len(uint(min(4*runtime.GOMAXPROCS(0), 64)-1))
 }
 
 // Of picks a stripe below n, a power of two, for the calling goroutine: by the address of its stack, which two running
 // goroutines never share and one goroutine rarely changes. It is a hint, right for any n whatever it returns.
 func Of(n int) uintptr {
 	var here byte
-	at := uintptr(unsafe.Pointer(&here)) >> 12
-	return (at ^ at>>5) & uintptr(n-1)
+	at := uint64(uintptr(unsafe.Pointer(&here))) >> 12
+	return uintptr(at*0x9e3779b97f4a7c15>>32) & uintptr(n-1)
 }
 
 // Line is the size in bytes that keeps two counters out of each other's way: two cache lines, because processors fetch

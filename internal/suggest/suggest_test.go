@@ -1,4 +1,4 @@
-package hotconfig
+package suggest
 
 import "testing"
 
@@ -11,13 +11,13 @@ func TestDistance(t *testing.T) {
 		{"ca", "abc", 3}, {"abcd", "badc", 2}, {"kitten", "sitting", 3},
 	} {
 		for _, pair := range [][2]string{{c.a, c.b}, {c.b, c.a}} {
-			if got := distance(pair[0], pair[1], 9); got != c.want {
-				t.Errorf("distance(%q, %q) = %d, want %d", pair[0], pair[1], got, c.want)
+			if got := Distance(pair[0], pair[1], 9); got != c.want {
+				t.Errorf("Distance(%q, %q) = %d, want %d", pair[0], pair[1], got, c.want)
 			}
 		}
 		if c.want > 0 {
-			if got := distance(c.a, c.b, c.want-1); got < c.want {
-				t.Errorf("distance(%q, %q) with a limit of %d = %d", c.a, c.b, c.want-1, got)
+			if got := Distance(c.a, c.b, c.want-1); got < c.want {
+				t.Errorf("Distance(%q, %q) with a limit of %d = %d", c.a, c.b, c.want-1, got)
 			}
 		}
 	}
@@ -29,8 +29,8 @@ func TestNear(t *testing.T) {
 		"prot": "port", "pol": "pool", "maxopenconections": "max_open_connections", "ix": "id", "x": "", "xy": "", "rate": "ratio",
 		"listen_address": "", "": "",
 	} {
-		if got := near(name, names); got != want {
-			t.Errorf("near(%q) = %q, want %q", name, got, want)
+		if got := Nearest(name, names); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
 		}
 	}
 }

@@ -1,0 +1,96 @@
+// Package breaker is a circuit breaker: it stops calling a dependency that fails, so that callers get an answer at once
+// and the dependency gets room to recover, and finds out by a few probes when to call again.
+//
+//	              a rule fires
+//	┌────────┐ ───────────────────> ┌────────┐ <─────────────────────────┐
+//	│ closed │                      │  open  │                           │
+//	└────────┘ <─┐                  └────────┘                           │
+//	 all calls   │ enough probes     no calls │ the open time is over,    │ too many probes
+//	 go through  │ succeeded                  v and a call comes          │ failed, or one was lost
+//	             │                  ┌───────────┐                        │
+//	             └───────────────── │ half-open │ ───────────────────────┘
+//	                                └───────────┘
+//	                                 a few calls, as probes
+//
+// # Transitions
+//
+// What a call, a result or an operator does in each state. The letters name the rows for the tests.
+//
+//	row  state      event                                       next       effect
+//	C1   closed     call                                        closed     admitted: no lock, no clock
+//	C2   closed     success                                     closed     into the window; failures in a row: 0
+//	C3   closed     failure, no rule fires                      closed     into the window; failures in a row: one more
+//	C4   closed     failure, FailureRate of MinCalls reached    open       for the open time
+//	C5   closed     failure, ConsecutiveFailures reached        open       for the open time
+//	C6   closed     result without a verdict                    closed     none
+//	O1   open       call, open time not over                    open       rejected: ReasonOpen, RetryAfter is the rest
+//	O2   open       call, open time over                        half-open  admitted as the first probe
+//	H1   half-open  call, a place is free                       half-open  admitted as a probe
+//	H2   half-open  call, ProbesAtOnce running                  half-open  rejected: ReasonProbing
+//	H3   half-open  call, Probes running or voted               half-open  rejected: ReasonProbing
+//	H4   half-open  call, all taken and the oldest lease over   open       rejected: ReasonOpen; "probe lost"
+//	H5   half-open  probe succeeds, fewer than ProbeSuccesses   half-open  place back, vote counted
+//	H6   half-open  probe succeeds, ProbeSuccesses reached      closed     with an empty window
+//	H7   half-open  probe fails, ProbeSuccesses within reach    half-open  place back, vote counted
+//	H8   half-open  probe fails, ProbeSuccesses out of reach    open       for the open time, as a reopening
+//	H9   half-open  probe ends without a verdict                half-open  place back, for another probe
+//	H10  half-open  the same after 10*Probes such answers       as H5, H6  the dependency is up, though it says little
+//	E1   any        result of a call of an earlier era          the same   lifetime counters only
+//	T1   any        Trip(d)                                     open       for d, held to 1ms..MaxOpenFor, no jitter
+//	T2   open       Trip(d)                                     open       the same era; it ends d from now
+//	R1   any        Reset                                       closed     with an empty window, as if never opened
+//
+// Every change of state begins a new era. A failure is the outcome Failure or Timeout, and Overload if OverloadTrips. An
+// answer without a verdict is Overload otherwise, or Ignored; Canceled and Expired are no answer, and do not count for
+// H10. A call's outcome counts when it ends, in the era in which it began.
+//
+// The open time of opening k (0 is the first since the breaker was closed for a whole Window) is
+//
+//	min(OpenFor * 2^max(k-FlatReopenings, 0), MaxOpenFor) * (1 ± Jitter)
+//
+// so by default 5s six times, then 10s, 20s, 40s, 80s, 160s and 5m for good, each ±20 %. A stream's first response
+// (Permit.Progress) is the success of its probe; how the stream ends goes into the window of the closed state. A wait in
+// a later guard (Permit.Restart) begins the probe's lease anew.
+//
+// # Keys
+//
+// A Keyed breaker has such a state for each Call.Key. A key whose cell is closed for a window, with nothing in its window
+// and no call running, is as good as new: its cell gives way to another key. (A run of failures in a row, if that rule is
+// on, is kept for ten windows after the last.) A cell that is open or half-open, or has calls running or counts, is never
+// pushed out, however many new keys come; once MaxKeys or so are active, further new keys share one overflow cell, and
+// Status.Overflowed counts such calls. The zero Key has a cell of its own for ever. Events carry the key; the era of a
+// key that was forgotten begins at 0 again.
+//
+// # Tune
+//
+//	field                                            survives                          takes effect
+//	Window                                           counts, put where they belong     next result
+//	MinCalls, FailureRate, ConsecutiveFailures       counts                            next failure
+//	OpenFor, MaxOpenFor                              the moment of opening, jitter     now: the end moves
+//	Probes, ProbesAtOnce, ProbeSuccesses             probes running, votes             next call or probe's end
+//	ProbeTimeout                                     when probes began                 now: leases move
+//	OverloadTrips, FlatReopenings, Jitter            everything                        next result, next opening
+//	Mode                                             state, era, counts, permits out   next call
+//	MaxKeys                                          every key that has a cell         next new key
+//
+// The state, the era and the permits out survive every Tune. A Trip's duration is not moved.
+//
+// # Defaults
+//
+// Window 10s of ten slices, MinCalls 20 and FailureRate 0.5 are Hystrix's, whose rates are compared with >= as here;
+// resilience4j has the same rate. OpenFor 5s growing to MaxOpenFor 5m is Finagle's failure accrual, with a jitter of our
+// own. FlatReopenings 5, Probes 5, ProbesAtOnce 2 and the growing lease of probes are judgement. Eras are sony/gobreaker's
+// generations. Unlike it, a run of consecutive failures is not windowed, and a probe that never returns is given up.
+//
+// # When not to use it
+//
+// Not for load: a dependency that is merely slow or says 429 is helped by core/bulkhead, core/ratelimit or adaptive
+// limits. Not round a set of replicas behind one name when only one is bad: key it by replica. Not in front of code that
+// cannot fail on its own. Where a wrong rejection costs more than a failing call, begin with mode shadow.
+//
+// # Latency
+//
+// This breaker judges results only, and keeps no start time of a call but for probes. A slow rule joins at three places:
+// the permit of the closed state then carries its start, hear takes the sample (and counts a Canceled call as slow if it
+// had run longer than the threshold), and tripped asks the histogram. The transitions stay the same.
+package breaker
