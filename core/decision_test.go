@@ -108,8 +108,8 @@ func TestWordsStayWithinRegisters(t *testing.T) {
 	words = func(rt reflect.Type) (n int) {
 		switch rt.Kind() {
 		case reflect.Struct:
-			for i := range rt.NumField() {
-				n += words(rt.Field(i).Type)
+			for field := range rt.Fields() {
+				n += words(field.Type)
 			}
 			return n
 		case reflect.Interface, reflect.String:

@@ -54,8 +54,7 @@ func Classify(ctx context.Context, err error) Outcome {
 	if err == nil {
 		return Success
 	}
-	var r *Rejection
-	if errors.As(err, &r) {
+	if _, ok := errors.AsType[*Rejection](err); ok {
 		return Ignored
 	}
 	switch {

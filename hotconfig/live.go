@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,7 +100,7 @@ func (l *Live[T]) Stats() Stats {
 func (l *Live[T]) OnChange(f func(old, new *T)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.changed = append(l.changed[:len(l.changed):len(l.changed)], f)
+	l.changed = append(slices.Clip(l.changed), f)
 }
 
 // Reload reads the sources now, without waiting for them to be quiet. It returns nil if a new version is in force or

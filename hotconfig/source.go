@@ -130,8 +130,7 @@ func (r *reading) sum(s *source) (out [sha256.Size]byte) {
 
 // plain is the cause of a file error without the path, which the message has already.
 func plain(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err.Error()
 	}
 	return err.Error()
@@ -193,7 +192,7 @@ func readOnce(path string) (data []byte, same bool, err error) {
 	}
 	now, err := os.Stat(path)
 	if err != nil {
-		return nil, false, nil //nolint:nilerr // gone between two looks: changing, not missing
+		return nil, false, nil // gone between two looks: changing, not missing
 	}
 	return data, unmoved(before, after, now, len(data)), nil
 }

@@ -2,6 +2,7 @@ package httpmw
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -148,7 +149,7 @@ func errorType(rec *record) string {
 		return rec.failure
 	case x.aborted:
 		return errorAborted
-	case rec.Err() == context.Canceled && !x.hijacked:
+	case errors.Is(rec.Err(), context.Canceled) && !x.hijacked:
 		return errorCanceled
 	case x.status >= 500:
 		return strconv.Itoa(x.status)

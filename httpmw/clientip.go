@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 )
 
@@ -122,8 +123,8 @@ func (t *trustRules) client(peer netip.Addr, h http.Header) netip.Addr {
 
 // walk goes from the peer to the left, hop by hop, as long as each is trusted to name the next.
 func (t *trustRules) walk(hop netip.Addr, lines []string) netip.Addr {
-	for i := len(lines) - 1; i >= 0; i-- {
-		for line := lines[i]; ; {
+	for _, line := range slices.Backward(lines) {
+		for {
 			rest, element, ok := t.last(line)
 			if !ok {
 				break
@@ -145,8 +146,8 @@ func (t *trustRules) walk(hop netip.Addr, lines []string) netip.Addr {
 // nth counts elements from the right. With fewer than hops of them, or an unreadable one there, the client is the peer.
 func (t *trustRules) nth(peer netip.Addr, lines []string) netip.Addr {
 	left := t.hops
-	for i := len(lines) - 1; i >= 0; i-- {
-		for line := lines[i]; ; {
+	for _, line := range slices.Backward(lines) {
+		for {
 			rest, element, ok := t.last(line)
 			if !ok {
 				break

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,10 +27,8 @@ func serve(h http.Handler, r *http.Request) *http.Response {
 func toStdout(leaveOut ...string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			for _, name := range append(leaveOut, "time") {
-				if a.Key == name {
-					return slog.Attr{}
-				}
+			if slices.Contains(append(leaveOut, "time"), a.Key) {
+				return slog.Attr{}
 			}
 			return a
 		},

@@ -2,6 +2,7 @@ package httpmw
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -43,10 +44,10 @@ func checkElements(t *testing.T, line string) {
 	if !ok {
 		return
 	}
-	for i := len(want) - 1; i >= 0; i-- {
+	for _, w := range slices.Backward(want) {
 		rest, element, ok := lastForwarded(line)
-		if !ok || element != want[i] {
-			t.Fatalf("%q: element %q, %v; want %q", line, element, ok, want[i])
+		if !ok || element != w {
+			t.Fatalf("%q: element %q, %v; want %q", line, element, ok, w)
 		}
 		line = rest
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -94,8 +95,8 @@ func (x *exchange) commit(status int) {
 func (x *exchange) runHooks(status int) {
 	hooks := x.hooks
 	x.hooks = nil
-	for i := len(hooks) - 1; i >= 0; i-- {
-		hooks[i].beforeHeader(x, status)
+	for _, hook := range slices.Backward(hooks) {
+		hook.beforeHeader(x, status)
 	}
 }
 

@@ -36,8 +36,7 @@ func ExampleDo() {
 		fmt.Println(errors.Is(err, core.ErrOpen), errors.Is(err, errRefused))
 	}
 	_, err = breaker.Do(context.Background(), payments, answer)
-	var rejected *core.Rejection
-	if errors.As(err, &rejected) {
+	if rejected, ok := errors.AsType[*core.Rejection](err); ok {
 		fmt.Println(rejected.Policy, rejected.Reason, rejected.RetryAfter > time.Second)
 	}
 	// Output:

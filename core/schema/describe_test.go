@@ -92,6 +92,7 @@ type all struct {
 }
 
 func TestDescribe(t *testing.T) {
+	_ = all{}.hidden // there to be skipped
 	fields, err := Describe(reflect.TypeFor[all]())
 	if err != nil {
 		t.Fatal(err)

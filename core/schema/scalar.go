@@ -149,7 +149,7 @@ func Show(v reflect.Value) string {
 		return ""
 	}
 	if v.CanInterface() {
-		if m, ok := v.Interface().(textMarshaler); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
+		if m, ok := reflect.TypeAssert[textMarshaler](v); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
 			if text, err := m.MarshalText(); err == nil {
 				return plain(string(text))
 			}

@@ -106,7 +106,7 @@ func (r *report) own(path string, v reflect.Value) {
 	if !p.CanInterface() {
 		return
 	}
-	if validator, ok := p.Interface().(interface{ Validate() error }); ok {
+	if validator, ok := reflect.TypeAssert[interface{ Validate() error }](p); ok {
 		r.add(Flatten(path, validator.Validate())...)
 	}
 }

@@ -48,7 +48,7 @@ func tell(ctx context.Context, dir, _ string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(copied)
+	defer func() { _ = os.RemoveAll(copied) }() // a temporary folder; the system clears it too
 	st.service, err = start(options{
 		dir: copied, listen: "127.0.0.1:0", log: slog.New(slog.DiscardHandler),
 		onEvent: func(e core.Event) { st.states <- observed[core.Event]{e, time.Now()} },

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/mw-go/mw"
@@ -116,9 +117,9 @@ func (s *service) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	errs := []error{s.live.Close()}
-	for i := len(s.servers) - 1; i >= 0; i-- {
-		if err := s.servers[i].Shutdown(ctx); err != nil {
-			errs = append(errs, err, s.servers[i].Close())
+	for _, server := range slices.Backward(s.servers) {
+		if err := server.Shutdown(ctx); err != nil {
+			errs = append(errs, err, server.Close())
 		}
 	}
 	return errors.Join(errs...)
