@@ -41,10 +41,10 @@
 //
 // # Modes
 //
-//	mode           decides  rejects  waits  charges           counts in flight
-//	enforce        yes      yes      yes    yes               yes
-//	shadow         yes      never    never  admitted calls    yes
-//	disabled       no       never    never  nothing           yes
+//	mode           decides  rejects  waits  charges           in flight (bulkhead)
+//	enforce        yes      yes      yes    yes               counted
+//	shadow         yes      never    never  admitted calls    counted
+//	disabled       no       never    never  nothing           counted
 //	forced-open    -        always   -      -                 -      breaker only
 //	forced-closed  -        never    -      window kept       -      breaker only
 //

@@ -2,9 +2,7 @@ package bulkhead
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/internal/keyed"
@@ -69,7 +67,26 @@ func (b *Bulkhead) start(name string, c Config, h Hooks) error {
 //
 // Reasons: ReasonFull (no slot, and no place in the queue), ReasonTooCostly (more than Limit), ReasonWaited (MaxWait is
 // over), ReasonLeft and ReasonExpired (ctx ended while waiting).
-func (b *Bulkhead) Acquire(ctx context.Context, c core.Call) (p core.Permit, d core.Decision) {
+func (b *Bulkhead) Acquire(ctx context.Context, c core.Call) (core.Permit, core.Decision) {
+	s := b.live.Load()
+	cl := b.own
+	if cl == nil {
+		cl = b.cell(c)
+	}
+	cost, limit := c.Tokens(), int64(s.Config.Limit)
+	r := cl.load()
+	next, ok := r.take(cost, limit)
+	if s.Plain && ok && cl.waiting.Load() == 0 && !r.isRetired() && cl.room.CompareAndSwap(uint64(r), uint64(next+one)) {
+		// The common case, which keeps its results in registers.
+		return core.NewPermit(cl, uint32(cost), 0), core.Decision{
+			By: &s.Policy, Now: c.Now, Verdict: core.Verdict{Remaining: int32(limit - next.running())},
+		}
+	}
+	return b.acquire(ctx, c)
+}
+
+// acquire is the whole decision.
+func (b *Bulkhead) acquire(ctx context.Context, c core.Call) (p core.Permit, d core.Decision) {
 	s := b.live.Load()
 	if s.Overridden() {
 		s = b.live.At(c.Now)
@@ -220,75 +237,6 @@ func (b *Bulkhead) look(k core.Key) *cell {
 	}
 	return nil
 }
-
-// Prepare checks c and returns the function that puts it in force, for transactions over several machines. It holds
-// nothing, and commit cannot fail.
-func (b *Bulkhead) Prepare(c Config) (commit func(), err error) { return b.live.Prepare(c) }
-
-// Tune puts c in force. Calls in flight stay: below their number the limit is reached by attrition. A larger limit
-// wakes waiting calls. On error nothing changes.
-func (b *Bulkhead) Tune(c Config) error { return b.live.Tune(c) }
-
-// Config returns the effective settings, defaults filled in.
-func (b *Bulkhead) Config() Config { return b.live.Load().Config }
-
-// Override puts mode in force for d (0: until Restore) whatever the configuration says; it outlives Tune. Errors: a
-// mode other than enforce, shadow and disabled, and a negative d.
-func (b *Bulkhead) Override(mode core.Mode, d time.Duration) error {
-	if mode > core.Disabled {
-		return fmt.Errorf("%s %q: override %s is not allowed; allowed: enforce|shadow|disabled",
-			core.KindBulkhead, b.live.Load().Policy.Name, mode)
-	}
-	return b.live.Override(mode, d)
-}
-
-// Restore ends an override.
-func (b *Bulkhead) Restore() { b.live.Restore() }
-
-// changed lets waiting calls start that may by the new settings.
-func (b *Bulkhead) changed(_, fresh *settings, _ core.Time) {
-	if b.cells != nil {
-		b.cells.SetBound(fresh.Config.MaxKeys)
-	}
-	b.each(func(cl *cell, _ uint64) { cl.serve(fresh) })
-}
-
-// each visits every cell, with the calls admitted by those that had its place before.
-func (b *Bulkhead) each(visit func(cl *cell, past uint64)) {
-	if b.cells == nil {
-		visit(b.own, 0)
-		return
-	}
-	b.cells.Range(func(_ core.Key, sl *slot) { visit(sl.cell.Load(), sl.past) })
-}
-
-// Snapshot is what a page, a metric or a test reads of a bulkhead.
-type Snapshot struct {
-	core.Status
-	Config  Config
-	Running int64 // slots taken, those of calls that shadow and disabled mode let run included
-	Waiting int
-}
-
-// Snapshot returns the state as of now. It may take locks; it is not for the path of a call.
-func (b *Bulkhead) Snapshot() Snapshot {
-	snap := Snapshot{Status: b.live.Status(), Config: b.Config(), Running: b.beside.Load()}
-	snap.Admitted = b.count.Load(countBeside)
-	snap.Rejected, snap.Shadowed = b.count.Load(countRejected), b.count.Load(countShadowed)
-	b.each(func(cl *cell, past uint64) {
-		r := cl.load()
-		snap.Running += r.running()
-		snap.Admitted += past + r.admitted()
-		snap.Waiting += int(cl.waiting.Load())
-	})
-	if b.cells != nil {
-		snap.Keys, snap.Overflowed = b.cells.Len(), b.cells.Spilled()
-	}
-	return snap
-}
-
-// Status returns the part of the Snapshot that all guards share.
-func (b *Bulkhead) Status() core.Status { return b.Snapshot().Status }
 
 // Do runs fn in a slot of b, and returns a *core.Rejection if it gets none. For keys and costs use core.Do.
 func Do[T any](ctx context.Context, b *Bulkhead, fn func(context.Context) (T, error)) (T, error) {

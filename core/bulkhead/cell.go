@@ -49,16 +49,15 @@ func (cl *cell) Restart(uint32, core.Time, core.Time) {}
 func (cl *cell) Progress(uint32, core.Time, core.Time) {}
 
 // Settle gives the slots back, to the head of the queue if there is one.
-func (cl *cell) Settle(cost uint32, _, _ core.Time, _ bool, _ core.Outcome) { cl.give(int64(cost)) }
+func (cl *cell) Settle(cost uint32, _, _ core.Time, _ bool, _ core.Outcome) {
+	cl.put(int64(cost))
+	if cl.waiting.Load() != 0 {
+		cl.serve(cl.b.live.Load())
+	}
+}
 
 // put returns slots to the room.
 func (cl *cell) put(cost int64) { cl.room.Add(^uint64(cost) + 1) }
-
-// give returns slots, and lets a waiting call have them.
-func (cl *cell) give(cost int64) {
-	cl.put(cost)
-	cl.serve(cl.b.live.Load())
-}
 
 // wait queues for cost slots until they are granted or the wait has to end. ok is false if the cell has been retired.
 func (cl *cell) wait(ctx context.Context, s *settings, cost int64) (reason core.Reason, ok bool) {
@@ -123,11 +122,8 @@ func (cl *cell) remove(w *waiter) {
 	cl.waiting.Add(-1)
 }
 
-// serve grants what can be granted, if anybody waits.
+// serve grants what can be granted.
 func (cl *cell) serve(s *settings) {
-	if cl.waiting.Load() == 0 {
-		return
-	}
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	cl.grant(s)

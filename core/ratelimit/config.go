@@ -20,7 +20,7 @@ type Config struct {
 	// does not wait. Range 0 to 1h.
 	MaxWait time.Duration `range:"0s..1h"`
 	// MaxKeys is how many active keys a Keyed limiter tells apart; further new ones share one cell. A Limiter without
-	// keys ignores it. Default 65536, about 2.5 MB when all are in use. Range 1 to 16777216.
+	// keys ignores it. Default 65536, about 3 MB when all are in use. Range 1 to 16777216.
 	MaxKeys int `default:"65536" range:"1..16777216"`
 	// Mode is enforce, shadow or disabled. Default enforce.
 	Mode core.Mode `range:"enforce|shadow|disabled"`

@@ -64,8 +64,8 @@ func (w *watch) pass(now core.Time) {
 		return
 	}
 	step := exactParts(now, w.at, &w.b.k)
-	if most := parts(2 * maxSpan); step.Cmp(most) > 0 {
-		step = most // a gap longer than any debt
+	if step.Cmp(parts(maxSpan)) > 0 && v-w.v >= maxSpan {
+		step = parts(v - w.v) // a gap longer than any debt may be cut
 	}
 	off := new(big.Int).Sub(parts(v-w.v), step)
 	if v-w.v < 0 || off.Cmp(parts(-1)) <= 0 || off.Cmp(parts(3)) >= 0 {

@@ -16,8 +16,8 @@ import (
 //
 // Range. A token is 2^20 units, so time is resolved to a millionth of a token. Debts stay below 2^52 units. TATs and virtual
 // times are compared by their difference and may wrap; that is right while they lie less than 2^63 apart, so
-// before the clock has advanced by 2^61 since its start, sweep brings every idle TAT up to date and the clock starts
-// anew. That is once in 35 minutes at 1e9 tokens a second and once in 25 days at a million.
+// before the clock has advanced by 2^61 since its start, a sweep brings every idle TAT up to date and the clock starts
+// anew. That is once in 37 minutes at 1e9 tokens a second and once in 25 days at a million.
 const (
 	unitBits = 20
 	unit     = 1 << unitBits

@@ -66,8 +66,29 @@ func (l *Limiter) start(name string, c Config, h Hooks) error {
 // charged nothing. The Permit is always the zero Permit: nothing is taken back.
 //
 // Reasons: ReasonLimited, ReasonTooCostly (more than the burst), ReasonTooLong, ReasonWaited, ReasonLeft, ReasonExpired.
-func (l *Limiter) Acquire(ctx context.Context, c core.Call) (_ core.Permit, d core.Decision) {
-	d.Now = c.Now.Or()
+func (l *Limiter) Acquire(ctx context.Context, c core.Call) (core.Permit, core.Decision) {
+	now, cost := c.Now.Or(), c.Tokens()<<unitBits
+	s := l.live.Load()
+	v, due := s.Derived.virtual(now)
+	if s.Plain && !due && l.lines.waiting.Load() == 0 { // the common cases, which keep their results in registers
+		short, debt := l.charge(s, c.Key, now, v, cost)
+		d := core.Decision{By: &s.Policy, Now: now, Verdict: core.Verdict{Remaining: int32(s.Derived.left(debt))}}
+		if short <= 0 {
+			l.count.Add(countAdmitted, 1)
+			return core.Permit{}, d
+		}
+		if s.Config.MaxWait == 0 && cost <= s.Derived.burst && l.live.Load() == s {
+			l.count.Add(countRejected, 1)
+			d.Reason, d.RetryAfter = core.ReasonLimited, s.Derived.wait(short)
+			return core.Permit{}, d
+		}
+	}
+	return l.acquire(ctx, c, now)
+}
+
+// acquire is the whole decision.
+func (l *Limiter) acquire(ctx context.Context, c core.Call, now core.Time) (_ core.Permit, d core.Decision) {
+	d.Now = now
 	cost := c.Tokens() << unitBits
 	for {
 		s, v := l.moment(d.Now)

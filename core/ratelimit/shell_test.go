@@ -291,12 +291,69 @@ func TestSweepVisitsEveryCell(t *testing.T) {
 			if l.Snapshot().Overflowed == before {
 				t.Fatal("nobody overflowed")
 			}
-			time.Sleep(2)
+			time.Sleep(2 * time.Nanosecond)
 			for key := range 300 {
 				if d := acquire(l, key, 3, 0); d.Reason != core.ReasonLimited || d.RetryAfter != 1 {
 					t.Fatalf("key %d just after a sweep: %+v", key, d)
 				}
 			}
+		}
+	})
+}
+
+// TestIdleCellsThroughManySweeps: a bucket that nobody charges while the clock goes round several times is full.
+func TestIdleCellsThroughManySweeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := Config{Limit: 1e9, Burst: 1e9, MaxKeys: 1}
+		plain, keyed := limiter(t, c), keyedLimiter(t, c)
+		acquire(plain, 0, 1e9, 0)
+		for key := range 300 { // the last of them in the overflow cell
+			acquire(keyed, key, 1e9, 0)
+		}
+		for range 40 {
+			time.Sleep(time.Duration(keyed.live.Load().Derived.span) + 1)
+			plain.Peek(core.Call{})
+			keyed.Peek(core.Call{})
+			for key := range 300 {
+				if raw := keyed.look(keyOf(key), keyed.live.Load(), keyed.live.Load().Derived.origin); !isIdle(keyed, raw) {
+					t.Fatalf("key %d is not idle", key)
+				}
+			}
+		}
+		if d := acquire(plain, 0, 1e9, 0); d.Reason != 0 {
+			t.Errorf("plain: %+v", d)
+		}
+		for _, key := range []int{0, 1, 150, 299, 1_000_000} {
+			if d := acquire(keyed, key, 1e9, 0); d.Reason != 0 {
+				t.Errorf("key %d: %+v", key, d)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+func isIdle(l *Keyed, raw int64) bool {
+	s, v := l.moment(core.Now())
+	return s.Derived.tat(raw)-v <= 0
+}
+
+// TestCellsNeverHaveTheSameValueTwice: or a caller who still holds a cell for its earlier key could charge it.
+func TestCellsNeverHaveTheSameValueTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := keyedLimiter(t, Config{Limit: 1e9, Burst: 1})
+		time.Sleep(time.Second)
+		var c cell
+		now := core.Now()
+		l.openCell(&c, keyOf(1), now)
+		before := c.tat.Load()
+		if l.closeCell(&c, now) {
+			t.Fatal("a cell is retired at the moment at which it would begin anew")
+		}
+		if !l.closeCell(&c, now+1) || c.tat.Load() != dead || l.closeCell(&c, now+2) {
+			t.Fatal("an idle cell is not retired once")
+		}
+		if l.openCell(&c, keyOf(2), now+1); c.tat.Load()-before <= 0 {
+			t.Errorf("begun anew at %d, was at %d", c.tat.Load(), before)
 		}
 	})
 }

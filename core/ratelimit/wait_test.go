@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -311,8 +312,32 @@ func TestOverrideReleasesWaiters(t *testing.T) {
 	})
 }
 
-// TestTuneInTheMiddleOfALook: settings that change between a waiter's reading of them and its turn at the lock, with an
-// override that ends, must neither deadlock nor be missed.
+// TestTuneWhileACallJoins: settings that change between a call's look at them and its place in line must not be missed.
+func TestTuneWhileACallJoins(t *testing.T) {
+	for range calls(t, 5000) {
+		l := limiter(t, Config{Limit: 1, Period: time.Hour, Burst: 1, MaxWait: time.Hour})
+		acquire(l, 0, 1, 0)
+		end := make(chan core.Reason, 1)
+		go func() {
+			_, d := l.Acquire(bg, core.Call{})
+			end <- d.Reason
+		}()
+		runtime.Gosched()
+		if err := l.Tune(Config{Limit: 1e6, Burst: 1, MaxWait: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case r := <-end:
+			if r != 0 {
+				t.Fatal(r)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("the call waits by the old settings")
+		}
+	}
+}
+
+// TestTunesWhileCallsWait: many of them, and overrides that end, neither deadlock nor lose anybody.
 func TestTunesWhileCallsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, q := waiting(t, Config{Limit: 1, Burst: 1, MaxWait: time.Hour}, 50)
@@ -370,8 +395,6 @@ func TestManyWaitersLeaveAtOnce(t *testing.T) {
 	})
 }
 
-// TestNoTimerWhenNobodyWaits: a decision made at once leaves no timer or goroutine, and neither does a wait that ended.
-// (The bubble's end finds goroutines.)
 func TestDecisionNowAfterAWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limiter(t, Config{Limit: 1, Burst: 1, MaxWait: time.Minute})

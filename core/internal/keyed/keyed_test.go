@@ -244,6 +244,10 @@ func TestOverflowIsSharedAndCounted(t *testing.T) {
 		if called++; c != &m.Overflow().Cell {
 			t.Error("spill has another cell")
 		}
+		if mu := &m.shards[m.hash(key(5002))%shards].mu; mu.TryLock() {
+			mu.Unlock()
+			t.Error("spill runs outside the lock of the key's shard")
+		}
 	}); got != nil || called != 1 {
 		t.Errorf("GetOr returns %v and calls spill %d times", got, called)
 	}

@@ -1,7 +1,6 @@
 package keyed
 
 import (
-	"encoding/binary"
 	"sync/atomic"
 	"testing"
 
@@ -40,13 +39,6 @@ func rules() Rules[cell] {
 }
 
 func key(i int) core.Key { return core.KeyOfWords(uint64(i)+1, 0) }
-
-func keyOf(name string) core.Key { return core.KeyOf(name) }
-
-// keyOfBytes makes every key reachable, the zero key too.
-func keyOfBytes(b [16]byte) core.Key {
-	return core.KeyOfWords(binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:]))
-}
 
 func setBusy(c *cell, on bool) {
 	for {
