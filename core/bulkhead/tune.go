@@ -1,7 +1,6 @@
 package bulkhead
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/mw-go/mw/core"
@@ -20,13 +19,7 @@ func (b *Bulkhead) Config() Config { return b.live.Load().Config }
 
 // Override puts mode in force for d (0: until Restore) whatever the configuration says; it outlives Tune. Errors: a
 // mode other than enforce, shadow and disabled, and a negative d.
-func (b *Bulkhead) Override(mode core.Mode, d time.Duration) error {
-	if mode > core.Disabled {
-		return fmt.Errorf("%s %q: override %s is not allowed; allowed: enforce|shadow|disabled",
-			core.KindBulkhead, b.live.Load().Policy.Name, mode)
-	}
-	return b.live.Override(mode, d)
-}
+func (b *Bulkhead) Override(mode core.Mode, d time.Duration) error { return b.live.Override(mode, d) }
 
 // Restore ends an override.
 func (b *Bulkhead) Restore() { b.live.Restore() }

@@ -1,7 +1,6 @@
 package ratelimit
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/mw-go/mw/core"
@@ -36,13 +35,7 @@ func (l *Limiter) Config() Config { return l.live.Load().Config }
 
 // Override puts mode in force for d (0: until Restore) whatever the configuration says; it outlives Tune. Errors: a
 // mode other than enforce, shadow and disabled, and a negative d.
-func (l *Limiter) Override(mode core.Mode, d time.Duration) error {
-	if mode > core.Disabled {
-		return fmt.Errorf("%s %q: override %s is not allowed; allowed: enforce|shadow|disabled",
-			core.KindRateLimit, l.live.Load().Policy.Name, mode)
-	}
-	return l.live.Override(mode, d)
-}
+func (l *Limiter) Override(mode core.Mode, d time.Duration) error { return l.live.Override(mode, d) }
 
 // Restore ends an override.
 func (l *Limiter) Restore() { l.live.Restore() }

@@ -133,7 +133,11 @@ func (l *Live[C, D]) Override(mode core.Mode, d time.Duration) error {
 		return fmt.Errorf("%s %q: override for %v is not allowed; allowed: 0 (until restored) or more", l.kind, l.name, d)
 	}
 	if !l.knows(mode) {
-		return fmt.Errorf("%s %q: override to mode %v is not allowed", l.kind, l.name, mode)
+		allowed := "enforce|shadow|disabled"
+		if l.rules.Forced {
+			allowed += "|forced-open|forced-closed"
+		}
+		return fmt.Errorf("%s %q: override %v is not allowed; allowed: %s", l.kind, l.name, mode, allowed)
 	}
 	now := core.Now()
 	o := override{on: true, mode: mode}
