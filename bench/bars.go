@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// A Bar is a figure that the project wants to stay below.
+type Bar struct {
+	Row    string
+	Procs  int
+	Peer   string  // empty: the bar is in nanoseconds a call, not a ratio
+	Wanted float64 // at most
+}
+
+// maxKeyBytes is the bar for the memory of a key.
+const maxKeyBytes = 64
+
+// bars are the project's own, set from what the peers and the machine's primitives cost.
+var bars = []Bar{
+	{"BreakerClosed", 1, "failsafe", 0.70},
+	{"BreakerClosed", 2, "failsafe", 0.45},
+	{"BreakerDo", 1, "failsafe", 0.15},
+	{"BreakerDo", 2, "failsafe", 0.15},
+	{"BreakerDo", 1, "gobreaker", 0.50},
+	{"BreakerDo", 2, "gobreaker", 0.50},
+	{"BreakerOpen", 1, "gobreaker", 0.60},
+	{"BreakerOpen", 2, "gobreaker", 0.60},
+	{"LimiterAllow", 1, "xtime", 0.60},
+	{"LimiterAllow", 2, "xtime", 0.60},
+	{"LimiterAllow", 1, "failsafe", 0.80},
+	{"LimiterAllow", 2, "failsafe", 0.80},
+	{"LimiterDeny", 1, "xtime", 0.60},
+	{"LimiterDeny", 2, "xtime", 0.60},
+	{"KeyedHot", 1, "go-limiter", 0.70},
+	{"KeyedHot", 2, "go-limiter", 0.70},
+	{"Keyed100k", 1, "go-limiter", 0.80},
+	{"Keyed100k", 2, "go-limiter", 0.80},
+	{"Bulkhead", 1, "semaphore", 0.70},
+	{"Bulkhead", 2, "semaphore", 0.70},
+	{"GivenTimeBreaker", 1, "", 35},
+	{"GivenTimeLimiter", 1, "", 20},
+}
+
+// name is such as BreakerClosed-2/failsafe.
+func (b Bar) name() string {
+	name := fmt.Sprintf("%s-%d", b.Row, b.Procs)
+	if b.Peer == "" {
+		return name + "/ns"
+	}
+	return name + "/" + b.Peer
+}
+
+// got returns the figure that b is about; ok is false if it was not measured.
+func (b Bar) got(all []*Series) (figure float64, ok bool) {
+	for _, s := range all {
+		if s.Row.Name != b.Row || s.Procs != b.Procs {
+			continue
+		}
+		if b.Peer == "" {
+			return median(s.nanoseconds(0)), true
+		}
+		for _, c := range s.compare() {
+			if c.Peer == b.Peer {
+				return c.Ratio, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// writeBars prints one line for every bar that was measured and returns how many were missed.
+func writeBars(w io.Writer, all []*Series, memory []Footprint) (missed int) {
+	line := func(name string, wanted, got float64) {
+		verdict := "ok"
+		if !(got <= wanted) {
+			verdict = "MISSED"
+			missed++
+		}
+		fmt.Fprintf(w, "BAR %s wanted<=%.2f got %.3f %s\n", name, wanted, got, verdict)
+	}
+	for _, b := range bars {
+		if got, ok := b.got(all); ok {
+			line(b.name(), b.Wanted, got)
+		}
+	}
+	for _, f := range memory {
+		if f.Name == Ours {
+			line("KeyedMemory/bytes", maxKeyBytes, f.PerKey)
+		}
+	}
+	return missed
+}
