@@ -20,8 +20,7 @@ func ExampleDo() {
 		text, err := ratelimit.Do(context.Background(), limit, func(context.Context) (string, error) {
 			return "a report", nil
 		})
-		var rejected *core.Rejection
-		if errors.As(err, &rejected) {
+		if rejected, ok := errors.AsType[*core.Rejection](err); ok {
 			fmt.Println(rejected.Reason, "by", rejected.Policy, "for", rejected.RetryAfter.Round(time.Minute))
 			continue
 		}

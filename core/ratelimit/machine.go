@@ -78,8 +78,8 @@ func newClock(old *clock, c Config, now core.Time) clock {
 // living returns the carries through which a debt may still stand at virtual time v. What a carry let stand may have been
 // clamped by those after it, so only reading its largest debt through them tells.
 func (k *clock) living(v int64) []carry {
-	for i := len(k.carry) - 1; i >= 0; i-- {
-		if c := k.carry[i]; k.recall(c.to+c.burst)-v <= 0 {
+	for i, c := range slices.Backward(k.carry) {
+		if k.recall(c.to+c.burst)-v <= 0 {
 			return k.carry[i+1:] // and whatever came before c was clamped by c
 		}
 	}

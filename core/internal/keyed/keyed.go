@@ -19,6 +19,7 @@ package keyed
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -184,7 +185,7 @@ func (m *Map[V]) place(s *shard[V], now core.Time) (i int, ok bool) {
 		t = &table[V]{slots: make([]atomic.Uint64, 8)}
 	}
 	if s.used%chunkLen == 0 {
-		chunks := append(t.chunks[:len(t.chunks):len(t.chunks)], new([chunkLen]Entry[V]))
+		chunks := append(slices.Clip(t.chunks), new([chunkLen]Entry[V]))
 		s.table.Store(&table[V]{slots: t.slots, chunks: chunks})
 	}
 	s.used++
