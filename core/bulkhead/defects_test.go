@@ -10,8 +10,8 @@ import (
 
 // Defects found in other libraries, by their numbers in our notes.
 
-// TestD02PanicGivesTheSlotBack: a panic or runtime.Goexit in the call costs no slot, however often.
-func TestD02PanicGivesTheSlotBack(t *testing.T) {
+// TestD02_PanicGivesTheSlotBack: a panic or runtime.Goexit in the call costs no slot, however often.
+func TestD02_PanicGivesTheSlotBack(t *testing.T) {
 	b := bulkhead(t, Config{Limit: 2})
 	k := keyedBulkhead(t, Config{Limit: 2})
 	ways := map[string]func(f func(context.Context) (int, error)){

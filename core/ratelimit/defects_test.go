@@ -12,10 +12,10 @@ import (
 
 // Defects found in other libraries, by their numbers in our notes. D14 is in wait_test.go.
 
-// TestD18NoWallClock: decisions stand on monotonic time alone. An adapter's reading of the clock is all there is to it,
+// TestD18_NoWallClock: decisions stand on monotonic time alone. An adapter's reading of the clock is all there is to it,
 // so a wall clock that steps cannot reach them; the sources must not read one for anything but the distance to a
 // context's deadline.
-func TestD18NoWallClock(t *testing.T) {
+func TestD18_NoWallClock(t *testing.T) {
 	files, err := os.ReadDir(".")
 	if err != nil {
 		t.Fatal(err)

@@ -191,8 +191,8 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 	})
 }
 
-// TestD14CancelledWaitersHoldNoReservation: after five of them at one a second, the next token is a second away.
-func TestD14CancelledWaitersHoldNoReservation(t *testing.T) {
+// TestD14_CancelledWaitersHoldNoReservation: after five of them at one a second, the next token is a second away.
+func TestD14_CancelledWaitersHoldNoReservation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limiter(t, Config{Limit: 1, Burst: 1, MaxWait: time.Minute})
 		acquire(l, 0, 1, 0)
