@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/mw-go/mw/core"
@@ -15,6 +16,10 @@ import (
 // The permits live as long as the response: they settle when its body is read to the end or closed, so that a
 // download holds its slot until it is through, and a body that breaks off is a failure. A response of 101 settles when its
 // connection is closed. An error of the inner RoundTripper is classified by core.Classify, a response by Classify.
+//
+// A deadline on the request's context is the caller's: that it passed says nothing of the backend, and opens no breaker.
+// That http.Client.Timeout passed is a timeout and does, and so is a context that context.WithTimeoutCause ended with
+// core.ErrTimeout: put one of them in front of a breaker, so that it sees a backend that hangs.
 //
 // It costs one allocation a request, and one for the body of the response.
 func ClientGuard(list ...Guarded) func(http.RoundTripper) http.RoundTripper {
@@ -37,8 +42,19 @@ func ClientBreaker(g core.Guard, c ...GuardConfig) func(http.RoundTripper) http.
 	return newClientGuards("ClientBreaker", []Guarded{{g, atMostOne("ClientBreaker", c)}})
 }
 
-// ByHost is the key function of a client: the host and port that the request goes to.
-func ByHost(r *http.Request) core.Key { return core.KeyOf(r.URL.Host) }
+// ByHost is the key function of a client: the host and port that the request goes to, the scheme's if the URL names
+// none. It does not allocate unless the host has capital letters.
+func ByHost(r *http.Request) core.Key {
+	port := r.URL.Port()
+	switch {
+	case port != "":
+	case r.URL.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return core.KeyOf(strings.ToLower(r.URL.Hostname())).Join(core.KeyOf(port))
+}
 
 func newClientGuards(name string, list []Guarded) func(http.RoundTripper) http.RoundTripper {
 	checkGuards(name, list)
@@ -69,37 +85,61 @@ func (t *clientGuards) CloseIdleConnections() {
 
 // clientCall is the permits of one request.
 type clientCall struct {
-	list    []Guarded
-	ctx     context.Context // of the request; the call lives no longer
-	permits [maxGuards]core.Permit
-	once    sync.Once // the end of the body and Close may come from different goroutines
+	list     []Guarded
+	ctx      context.Context // of the request; the call lives no longer
+	cancel   <-chan struct{} // Request.Cancel
+	permits  [maxGuards]core.Permit
+	outcomes [maxGuards]core.Outcome // of the response, whatever becomes of its body
+	once     sync.Once               // the end of the body and Close may come from different goroutines
+}
+
+func newCall(list []Guarded, r *http.Request) *clientCall {
+	//lint:ignore SA1019 deprecated for callers, but http.Client sets it
+	return &clientCall{list: list, ctx: r.Context(), cancel: r.Cancel} //nolint:staticcheck // the same for golangci-lint
 }
 
 // RoundTrip implements http.RoundTripper.
-func (t *clientGuards) RoundTrip(r *http.Request) (*http.Response, error) {
-	call := &clientCall{list: t.list, ctx: r.Context()}
-	finished := false
-	defer func() {
-		if !finished {
-			call.settle(core.Abandoned(call.ctx))
+func (t *clientGuards) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	call := newCall(t.list, r)
+	asked, finished := false, false
+	defer func() { // a panic or runtime.Goexit, of the transport or of the user's functions
+		switch {
+		case finished:
+		case !asked:
+			call.settle(core.Ignored)
+			closeBody(r)
+		default:
+			call.settle(abandoned(call.ctx))
+			if resp != nil && resp.Body != nil {
+				_ = resp.Body.Close()
+			}
 		}
 	}()
 	if d := call.acquire(r); !d.Admitted() {
 		call.settle(core.Ignored)
-		if r.Body != nil {
-			_ = r.Body.Close() // RoundTrip must close it, also on errors
-		}
 		finished = true
+		closeBody(r)
 		return nil, d.Err()
 	}
-	resp, err := t.next.RoundTrip(r)
-	finished = true
-	if err != nil {
-		call.settle(core.Classify(call.ctx, err))
-		return resp, err
+	asked = true
+	resp, err = t.next.RoundTrip(r)
+	switch {
+	case err != nil:
+		call.settle(call.classify(err))
+	case resp == nil:
+		call.settle(core.Failure) // http.Client has the words for it
+	default:
+		call.answered(resp)
 	}
-	call.answered(resp)
-	return resp, nil
+	finished = true
+	return resp, err
+}
+
+// closeBody does what a RoundTripper must, also on errors.
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
 }
 
 func (c *clientCall) acquire(r *http.Request) (d core.Decision) {
@@ -113,29 +153,25 @@ func (c *clientCall) acquire(r *http.Request) (d core.Decision) {
 		if !d.Admitted() {
 			return d
 		}
-		if d.Now > now {
-			now = d.Now
-			for j := range c.permits[:i] {
-				c.permits[j].Restart(now)
-			}
-		}
+		now = restart(c.permits[:i], &d, now)
 	}
 	return d
 }
 
-// answered hands the permits to the body.
+// answered classifies the response, as long as nobody else has it, and hands the permits to the body.
 func (c *clientCall) answered(resp *http.Response) {
 	now := core.Now()
 	for i := range c.list {
-		if c.list[i].classify(resp.StatusCode, resp.Header) == core.Success {
+		c.outcomes[i] = c.list[i].classify(resp.StatusCode, resp.Header)
+		if c.outcomes[i] == core.Success {
 			c.permits[i].Progress(now)
 		}
 	}
 	if resp.Body == nil || resp.Body == http.NoBody {
-		c.done(now, resp.StatusCode, resp.Header, nil)
+		c.done(now, nil)
 		return
 	}
-	body := &guardedBody{ReadCloser: resp.Body, call: c, status: resp.StatusCode, header: resp.Header}
+	body := &guardedBody{ReadCloser: resp.Body, call: c}
 	resp.Body = body
 	if w, ok := body.ReadCloser.(io.Writer); ok { // 101 Switching Protocols: the body is the connection
 		resp.Body = &guardedConn{guardedBody: body, Writer: w}
@@ -153,44 +189,18 @@ func (c *clientCall) settle(o core.Outcome) {
 }
 
 // done gives the permits back after a response; err is what reading its body ended with, nil or io.EOF if it was whole.
-func (c *clientCall) done(now core.Time, status int, h http.Header, err error) {
+func (c *clientCall) done(now core.Time, err error) {
 	c.once.Do(func() {
+		body := core.Success
+		if err != nil && err != io.EOF {
+			body = c.classify(err)
+		}
 		for i := len(c.list) - 1; i >= 0; i-- {
-			o := c.list[i].classify(status, h)
-			if err != nil && err != io.EOF && o == core.Success {
-				o = core.Classify(c.ctx, err)
+			o := c.outcomes[i]
+			if o == core.Success {
+				o = body
 			}
 			c.permits[i].Done(now, o)
 		}
 	})
-}
-
-// guardedBody settles a call when the body ends.
-type guardedBody struct {
-	io.ReadCloser
-	call   *clientCall
-	status int
-	header http.Header
-}
-
-// Read settles at the end of the body, or where it breaks off.
-func (b *guardedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		b.call.done(core.Now(), b.status, b.header, err)
-	}
-	return n, err
-}
-
-// Close settles if the end was not reached: the caller had enough, which is no failure.
-func (b *guardedBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.call.done(core.Now(), b.status, b.header, nil)
-	return err
-}
-
-// guardedConn is a guardedBody that can be written to.
-type guardedConn struct {
-	*guardedBody
-	io.Writer
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/breaker"
 	"github.com/mw-go/mw/core/bulkhead"
+	"github.com/mw-go/mw/core/ratelimit"
 )
 
 type trip func(*http.Request) (*http.Response, error)
@@ -225,6 +226,41 @@ func TestClientBreakerPerHost(t *testing.T) {
 	_ = send("bad.example")
 	equal(t, "bad host is rejected", errors.Is(send("bad.example"), core.ErrOpen), true)
 	equal(t, "good host goes on", send("good.example"), nil)
+}
+
+// As on a server, queueing is not billed to the backend.
+func TestClientGuardRestartsPermitsAfterAWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spy := &spyGuard{}
+		wait := newLimit(ratelimit.Config{Limit: 1, MaxWait: time.Minute})
+		wait.Acquire(t.Context(), core.Call{})
+		start := core.Now()
+		rt := ClientGuard(Guarded{Guard: spy}, Guarded{Guard: wait})(answer200(http.NoBody))
+		if _, err := rt.RoundTrip(outgoing(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "began", spy.restarted.Sub(start), time.Second)
+	})
+}
+
+// The call, and the body of the response if there is one.
+func TestClientGuardAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	guards := ClientGuard(Guarded{Guard: newBreaker(breaker.Config{})}, Guarded{Guard: newBulkhead(bulkhead.Config{Limit: 5})})
+	allocs := func(body io.ReadCloser) float64 {
+		resp := &http.Response{StatusCode: 200, Header: http.Header{}}
+		rt := guards(trip(func(*http.Request) (*http.Response, error) { return resp, nil }))
+		r := outgoing(t.Context())
+		return testing.AllocsPerRun(200, func() {
+			resp.Body = body
+			_, _ = rt.RoundTrip(r)
+			_ = resp.Body.Close()
+		})
+	}
+	equal(t, "without a body", allocs(http.NoBody), 1)
+	equal(t, "with a body", allocs(brokenBody{io.EOF}), 2)
 }
 
 // A download that goes on for longer than a probe's lease is no lost probe.

@@ -3,6 +3,7 @@ package httpmw
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/breaker"
@@ -40,11 +41,17 @@ const maxGuards = 6
 //
 // A request that is not admitted is answered with a problem document and the status of its rejection: 429 from a rate
 // limit, 503 from any other guard, with Retry-After when the guard knows it. A panic or runtime.Goexit of the handler
-// is a failure, or a cancellation if the client has gone; it passes through untouched.
+// is a failure, or a cancellation if the client has gone; it passes through untouched. A handler that gives up at the
+// deadline of a Timeout outside, in silence or in the middle of its answer, has timed out.
 //
-// Put all guards of a chain into one Guard: it reads no clock of its own between them. RateLimit, Bulkhead and Breaker
-// are Guard with one entry. It panics on a mistake of the program: no guard, more than six, a nil one, or a keyed one
-// without a Key. It does not allocate for a request that is admitted.
+// If the response has begun already when a guard does not admit, because a handler outside serves it in parts, the
+// response is aborted.
+//
+// Put all guards of a chain into one Guard: it reads no clock of its own between them. Its time is when the first
+// middleware of this package saw the request, so what may be slow before the guards, such as a login, belongs behind
+// them. RateLimit, Bulkhead and Breaker are Guard with one entry. It panics on a mistake of the program: no guard, more
+// than six, a nil one or a nil pointer, or a keyed one without a Key. It does not allocate for a request that is
+// admitted, but for the fields of a rate limit.
 func Guard(list ...Guarded) func(http.Handler) http.Handler { return newGuards("Guard", list) }
 
 // RateLimit is Guard for a rate limit. Admitted and rejected responses carry the RateLimit and RateLimit-Policy fields
@@ -78,7 +85,7 @@ func checkGuards(name string, list []Guarded) {
 		panic(fmt.Sprintf("httpmw: %s: %d guards given, 1 to %d are meant", name, len(list), maxGuards))
 	}
 	for _, g := range list {
-		if g.Guard == nil {
+		if g.Guard == nil || isNilPointer(g.Guard) {
 			panic("httpmw: " + name + ": nil guard")
 		}
 		switch g.Guard.(type) {
@@ -88,6 +95,12 @@ func checkGuards(name string, list []Guarded) {
 			}
 		}
 	}
+}
+
+// isNilPointer finds what is left of `b, _ := breaker.New(...)` after an error.
+func isNilPointer(g core.Guard) bool {
+	v := reflect.ValueOf(g)
+	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // guards is the one adapter between guards and handlers.
@@ -111,31 +124,27 @@ func (g *Guarded) call(r *http.Request, now core.Time) core.Call {
 	return c
 }
 
-func (g *GuardConfig) classify(status int, h http.Header) core.Outcome {
-	if g.Classify != nil {
-		return g.Classify(status, h)
-	}
-	return ClassifyStatus(status, h)
-}
-
 // admission is the permits of one request in one Guard layer.
 type admission struct {
 	m        *guards
 	rec      *record
 	permits  [maxGuards]core.Permit
-	finished bool
+	began    bool // all guards have admitted
+	finished bool // and the handler has returned
 }
 
 func (m *guards) serve(x *exchange, w http.ResponseWriter, r *http.Request, next http.Handler) {
 	a := x.rec.admit(m)
 	defer a.settle(x, r)
 	if i, d := a.acquire(x, r); i >= 0 {
-		a.finished = true
 		x.rec.rejected = true
 		x.rec.fail(d.Reason.String())
-		m.list[i].reject(w, r, &d)
+		if !m.list[i].reject(w, r, &d) && !x.hijacked {
+			panic(http.ErrAbortHandler) // a part of the response is missing
+		}
 		return
 	}
+	a.began = true
 	next.ServeHTTP(w, r)
 	a.finished = true
 }
@@ -150,29 +159,41 @@ func (a *admission) acquire(x *exchange, r *http.Request) (rejecting int, d core
 			continue
 		}
 		a.permits[i], d = g.Guard.Acquire(r.Context(), g.call(r, now))
-		if d.By != nil && d.By.Kind == core.KindRateLimit && !g.NoFields {
+		if d.By != nil && d.By.Kind == core.KindRateLimit && !g.NoFields && !x.sent() {
 			g.answers.fields(x.Header(), &d)
 		}
 		if !d.Admitted() {
 			return i, d
 		}
 		watched = watched || a.permits[i].Tracked()
-		if d.Now > now {
-			a.rec.waited += d.Now.Sub(now)
-			now = d.Now
-			for j := range a.permits[:i] {
-				a.permits[j].Restart(now)
-			}
-		}
+		then := restart(a.permits[:i], &d, now)
+		a.rec.waited += then.Sub(now)
+		now = then
 	}
 	if watched {
 		x.beforeHeader(a)
+		x.careful = true
 	}
 	return -1, d
 }
 
+// restart tells the permits held so far if the guard that decided made the request wait, and returns the time since.
+// A guard that needed no clock has left Now at 0, which may be later than now: times have any sign.
+func restart(held []core.Permit, d *core.Decision, now core.Time) core.Time {
+	if d.Now == 0 || d.Now <= now {
+		return now
+	}
+	for i := range held {
+		held[i].Restart(d.Now)
+	}
+	return d.Now
+}
+
 // beforeHeader tells the guards that the handler has answered, long before a stream ends.
 func (a *admission) beforeHeader(x *exchange, status int) {
+	if a.rec.rejected {
+		return
+	}
 	now := core.Now()
 	for i := range a.m.list {
 		if a.m.list[i].classify(status, x.Header()) == core.Success {
@@ -181,43 +202,23 @@ func (a *admission) beforeHeader(x *exchange, status int) {
 	}
 }
 
+// afterHijack tells the guards that a connection was taken: it may live for days and sends no header of ours.
+func (a *admission) afterHijack() {
+	now := core.Now()
+	for i := range a.m.list {
+		a.permits[i].Progress(now)
+	}
+}
+
 // settle gives the permits back. It runs deferred: a panic and runtime.Goexit come through here as well, untouched.
 func (a *admission) settle(x *exchange, r *http.Request) {
-	now := a.rec.endTime()
-	for i := len(a.m.list) - 1; i >= 0; i-- {
+	now, i := a.rec.endTime(), len(a.m.list)-1
+	defer func() { // a Classify that does not return keeps no permit
+		for ; i >= 0; i-- {
+			a.permits[i].Done(now, core.Failure)
+		}
+	}()
+	for ; i >= 0; i-- {
 		a.permits[i].Done(now, a.outcome(&a.m.list[i].GuardConfig, x, r))
-	}
-}
-
-// outcome classifies what the handler did.
-func (a *admission) outcome(g *GuardConfig, x *exchange, r *http.Request) core.Outcome {
-	switch {
-	case a.rec.rejected: // by a guard of ours: here, or further in
-		return core.Ignored
-	case a.rec.failure == errorTimeout: // a Timeout further in has answered, or broken the answer off
-		return core.Timeout
-	case !a.finished:
-		return core.Abandoned(r.Context())
-	case x.hijacked:
-		return core.Success
-	}
-	o := g.classify(x.finalStatus(), x.Header())
-	if o == core.Failure && r.Context().Err() != nil {
-		return core.ClassifyDone(r.Context())
-	}
-	return o
-}
-
-// ClassifyStatus is the default of GuardConfig.Classify, for handlers and for clients: 429, and 503 with Retry-After,
-// are Overload; every other 5xx is Failure; the rest is Success.
-func ClassifyStatus(status int, h http.Header) core.Outcome {
-	switch {
-	case status == http.StatusTooManyRequests,
-		status == http.StatusServiceUnavailable && len(h["Retry-After"]) > 0:
-		return core.Overload
-	case status >= 500:
-		return core.Failure
-	default:
-		return core.Success
 	}
 }

@@ -206,8 +206,8 @@ func TestRateLimitFieldsOfSeveralPolicies(t *testing.T) {
 }
 
 func TestPolicyFieldOfBrokenSeconds(t *testing.T) {
-	p := core.Policy{Name: "p", Limit: 100, Period: 1500 * time.Millisecond}
-	equal(t, "field", policyField(&p), `"p";q=133;w=2`)
+	p := core.Policy{Kind: core.KindRateLimit, Limit: 100, Period: 1500 * time.Millisecond}
+	equal(t, "field", policyField(&p, `"p"`), `"p";q=133;w=2`)
 }
 
 func TestBulkheadFullAnswers503(t *testing.T) {
@@ -243,10 +243,23 @@ func TestGuardRestartsPermitsAfterAWait(t *testing.T) {
 	})
 }
 
+// The same where the guards stand in two layers: the inner one is asked after the wait of the outer.
+func TestGuardInnerLayerIsAskedAfterTheWaitOfTheOuter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spy := &spyGuard{}
+		wait := newLimit(ratelimit.Config{Limit: 1, MaxWait: time.Minute})
+		wait.Acquire(t.Context(), core.Call{})
+		start := core.Now()
+		do(mw.Chain(RateLimit(wait), Guard(Guarded{Guard: spy}))(status(200)), anyRequest())
+		equal(t, "asked", spy.asked.Sub(start), time.Second)
+	})
+}
+
 // spyGuard admits everything and keeps the times it is told.
-type spyGuard struct{ restarted, progressed, settled core.Time }
+type spyGuard struct{ asked, restarted, progressed, settled core.Time }
 
 func (g *spyGuard) Acquire(_ context.Context, c core.Call) (p core.Permit, d core.Decision) {
+	g.asked = c.Now
 	p, d.Now = core.NewTrackedPermit(g, 0, c.Now), c.Now
 	return
 }
@@ -339,6 +352,23 @@ func TestGuardAllocations(t *testing.T) {
 	base := allocs(bare)
 	equal(t, "one layer of two guards", allocs(one)-base, 0)
 	equal(t, "two layers", allocs(two)-base, 1)
+}
+
+// The two fields of a rate limit: the text of one, and one slice for the values of both.
+func TestRateLimitFieldsAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	allocs := func(c GuardConfig) float64 {
+		h := RateLimit(newLimit(ratelimit.Config{Limit: 1e6}), c)(okHandler)
+		w, r := &nullWriter{http.Header{}}, anyRequest()
+		return testing.AllocsPerRun(200, func() {
+			delete(w.header, fieldRateLimit)
+			delete(w.header, fieldRateLimitPolicy)
+			h.ServeHTTP(w, r)
+		})
+	}
+	equal(t, "fields", allocs(GuardConfig{})-allocs(GuardConfig{NoFields: true}), 2)
 }
 
 func TestKeyByClientNetworkGroupsIPv6(t *testing.T) {

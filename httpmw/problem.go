@@ -93,13 +93,29 @@ var representation = [...]string{
 // that describe another body. It does nothing and returns false if a response has begun or its handler announced
 // trailers: those carry the outcome of protocols such as gRPC, and a body in front of them would be taken for a message.
 func writeProblem(w http.ResponseWriter, r *http.Request, p *problem) bool {
-	if s, ok := w.(recorded); ok && s.state().sent() {
+	if hasBegun(w) || announcesTrailers(w.Header()) {
 		return false
 	}
+	sendProblem(w, r, p)
+	return true
+}
+
+// hasBegun reports whether a response has begun, as far as any writer of this package between here and the client has
+// seen: a handler outside, or a writer of another package in between, may have begun it without the nearest.
+func hasBegun(w http.ResponseWriter) bool {
+	x := exchangeOf(w)
+	for range 64 { // a bound, as there
+		if x == nil || x.sent() {
+			return x != nil
+		}
+		x = exchangeOf(x.inner)
+	}
+	return false
+}
+
+// sendProblem is writeProblem without a doubt that it may answer.
+func sendProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 	h := w.Header()
-	if announcesTrailers(h) {
-		return false
-	}
 	if len(h) > 0 {
 		for _, name := range representation {
 			delete(h, name)
@@ -116,11 +132,10 @@ func writeProblem(w http.ResponseWriter, r *http.Request, p *problem) bool {
 	if r.Method == http.MethodHead {
 		h["Content-Length"] = values[3:4:4] // as for GET; the body is left out
 		w.WriteHeader(p.status)
-		return true
+		return
 	}
 	w.WriteHeader(p.status)
 	_, _ = w.Write(body) // the client may be gone; there is nobody to tell
-	return true
 }
 
 // announcesTrailers reports whether trailers were announced, by the Trailer field or by http.TrailerPrefix.

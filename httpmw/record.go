@@ -25,13 +25,14 @@ type record struct {
 	client  netip.Addr
 	trust   Trust         // that client was found by; meaningful if located
 	located bool          // the ClientIP layer ran
-	waited  time.Duration // in the queues of guards
+	waited  time.Duration // from start to the time of the guards: in their queues, or before one that was asked again
 
 	admission admission // of the first Guard layer
 
 	// Written on the way out.
 	failure  string // the error.type of the access log, set by the layer that knows it; empty if none
 	rejected bool   // answered by one of our own guards
+	late     bool   // the response began after the deadline of a Timeout
 	ended    bool
 	took     time.Duration // start to end, meaningful if ended
 
@@ -85,17 +86,23 @@ func begin(w http.ResponseWriter, r *http.Request) (x *exchange, down *http.Requ
 
 // unwrapsTo reports whether w leads to the writer of rec.
 func unwrapsTo(w http.ResponseWriter, rec *record) bool {
+	x := exchangeOf(w)
+	return x != nil && x.rec == rec
+}
+
+// exchangeOf returns the exchange that w leads to first, nil if there is none.
+func exchangeOf(w http.ResponseWriter) *exchange {
 	for range 64 { // a bound, in case a writer unwraps to itself
 		if s, ok := w.(recorded); ok {
-			return s.state().rec == rec
+			return s.state()
 		}
 		u, ok := w.(unwrapper)
 		if !ok {
-			return false
+			return nil
 		}
 		w = u.Unwrap()
 	}
-	return false
+	return nil
 }
 
 // atEnd asks for e.ended when the first layer is done. In order of the calls.
@@ -129,7 +136,7 @@ func (rec *record) startTime() core.Time { return core.TimeOf(rec.start) }
 // endTime is the end on the clock of the guards. To be asked after the handler.
 func (rec *record) endTime() core.Time { return rec.startTime().Add(rec.duration()) }
 
-// now is the guards' time on the way in: the start, or later once a guard has made the request wait.
+// now is the guards' time on the way in: the start, or later once a guard has made the request wait or was done with it.
 func (rec *record) now() core.Time { return rec.startTime().Add(rec.waited) }
 
 // admit takes the admission that the record brings along, or makes a further one, so that the first Guard layer of a
@@ -138,6 +145,10 @@ func (rec *record) admit(m *guards) *admission {
 	a := &rec.admission
 	if a.m != nil {
 		a = &admission{}
+	}
+	if rec.ended { // the end of a guarded part of the response, and here comes another: it has a time of its own
+		rec.ended = false
+		rec.waited = time.Since(rec.start)
 	}
 	a.m, a.rec = m, rec
 	return a

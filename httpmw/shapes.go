@@ -131,10 +131,22 @@ func (x *exchange) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return x.hijackFrom(x.inner.(http.Hijacker))
 }
 
+// firstBytes are written and not copied by a careful exchange, as many as net/http looks at for the type.
+const firstBytes = 512
+
 // readFrom lets the inner writer copy, which is how a file reaches sendfile. net/http leaves the status open while src
-// yields nothing, so that a handler can still answer an error of the first read: so do we.
+// yields nothing, so that a handler can still answer an error of the first read: so do we. A careful exchange writes the
+// first bytes itself, so that its hooks hear of a status when there is one.
 func (x *exchange) readFrom(src io.Reader) (int64, error) {
 	to := x.inner.(io.ReaderFrom)
+	if x.careful && !x.sent() {
+		n, err := io.Copy(x, io.LimitReader(src, firstBytes))
+		if err != nil || n < firstBytes {
+			return n, err
+		}
+		rest, err := x.readFrom(src)
+		return n + rest, err
+	}
 	if x.sent() {
 		n, err := to.ReadFrom(src)
 		x.count(n)

@@ -75,7 +75,10 @@ type deadline struct {
 	begun bool
 }
 
-func (d *deadline) beforeHeader(*exchange, int) { d.begun = d.ctx.Err() == nil }
+func (d *deadline) beforeHeader(x *exchange, _ int) {
+	d.begun = d.ctx.Err() == nil
+	x.rec.late = x.rec.late || !d.begun
+}
 
 // passed ends a response whose handler is done after the deadline.
 func (d *deadline) passed(x *exchange, w http.ResponseWriter, r *http.Request, finished bool) {

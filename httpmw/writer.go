@@ -27,15 +27,20 @@ type exchange struct {
 	bodyless bool  // nothing written reaches the wire: HEAD, 1xx, 204, 304
 	hijacked bool
 	copying  bool // inner.ReadFrom runs, or has panicked: the header may be out
+	careful  bool // a hook draws conclusions from the status: it must hear none that may still change
 	aborted  bool // the first layer was left by panic or runtime.Goexit
 }
 
 // headerHook is called once, right before the header of the final response is sent: the last moment to change it.
 // status is what is about to be sent. It is not called for 1xx answers (101 is final) nor when the connection is
-// hijacked before. In the case of a ReadFrom that turns out empty a later WriteHeader may send another status.
+// hijacked before. In the case of a ReadFrom that turns out empty a later WriteHeader may send another status, unless
+// the exchange is careful.
 type headerHook interface {
 	beforeHeader(x *exchange, status int)
 }
+
+// hijackHook is a headerHook that is told when the connection is hijacked before a header was sent.
+type hijackHook interface{ afterHijack() }
 
 // recorded is a ResponseWriter of this package.
 type recorded interface{ state() *exchange }
@@ -222,8 +227,14 @@ func (t hijackTap) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 func (x *exchange) hijackFrom(h http.Hijacker) (net.Conn, *bufio.ReadWriter, error) {
 	conn, buf, err := h.Hijack()
-	if err == nil {
-		x.hijacked = true
+	if err != nil {
+		return conn, buf, err
 	}
-	return conn, buf, err
+	x.hijacked = true
+	for _, hook := range x.hooks {
+		if hook, ok := hook.(hijackHook); ok {
+			hook.afterHijack()
+		}
+	}
+	return conn, buf, nil
 }
