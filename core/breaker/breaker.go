@@ -18,7 +18,7 @@ type Breaker struct {
 	count stripe.Tally
 	hooks Hooks
 	own   *cell
-	cells *keyed.Map[slot] // nil without keys
+	cells *keyed.Map[keyed.Ref[cell]] // nil without keys
 }
 
 type settings = live.Settings[Config, struct{}]
@@ -226,8 +226,8 @@ func (b *Breaker) changed(_, fresh *settings, now core.Time) {
 		return
 	}
 	b.cells.SetBound(fresh.Config.MaxKeys)
-	b.cells.Range(func(_ core.Key, sl *slot) {
-		if cl := sl.cell.Load(); cl != nil {
+	b.cells.Range(func(_ core.Key, ref *keyed.Ref[cell]) {
+		if cl := ref.Load(); cl != nil {
 			retune(cl)
 		}
 	})

@@ -1,7 +1,6 @@
 package breaker
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/mw-go/mw/core"
@@ -19,7 +18,7 @@ func NewKeyed(name string, c Config, h Hooks) (*Keyed, error) {
 	if err := b.start(name, c, h); err != nil {
 		return nil, err
 	}
-	b.cells = keyed.New(b.Config().MaxKeys, keyed.Rules[slot]{Start: b.openCell, Retire: b.closeCell})
+	b.cells = keyed.New(b.Config().MaxKeys, keyed.Rules[keyed.Ref[cell]]{Start: b.openCell, Retire: b.closeCell})
 	return b, nil
 }
 
@@ -32,9 +31,6 @@ func (b *Keyed) ResetKey(k core.Key) { b.reset(k) }
 // State returns the state of one key; Closed for a key never seen or forgotten, or one that shares the overflow cell.
 func (b *Keyed) State(k core.Key) State { return b.look(k).state() }
 
-// slot is what the map of keys holds: the key's cell, nil once it has been retired.
-type slot struct{ cell atomic.Pointer[cell] }
-
 // retired is added to the pins of a cell that is out of service.
 const retired = -1 << 62
 
@@ -46,16 +42,10 @@ func (b *Breaker) cell(c core.Call) *cell {
 	if b.cells == nil {
 		return b.own
 	}
-	e := b.cells.Find(c.Key)
-	for {
-		if e != nil {
-			if cl := e.Cell.cell.Load(); cl != nil && b.cells.Owns(e, c.Key) && cl.pins.Load() >= 0 {
-				return cl
-			}
-		}
-		e = b.cells.Get(c.Key, c.Now.Or())
-	}
+	return keyed.Need(b.cells, c.Key, c.Now, (*cell).alive)
 }
+
+func (cl *cell) alive() bool { return cl.pins.Load() >= 0 }
 
 // pinned returns the cell of a call with a pin on it.
 func (b *Breaker) pinned(c core.Call) *cell {
@@ -71,12 +61,7 @@ func (b *Breaker) look(k core.Key) *cell {
 	if b.cells == nil {
 		return b.own
 	}
-	if e := b.cells.Find(k); e != nil {
-		if cl := e.Cell.cell.Load(); cl != nil && b.cells.Owns(e, k) {
-			return cl
-		}
-	}
-	return nil
+	return keyed.Look(b.cells, k)
 }
 
 func (cl *cell) state() State {
@@ -105,13 +90,13 @@ func (cl *cell) unpin() {
 }
 
 // openCell gives a key a new cell.
-func (b *Breaker) openCell(sl *slot, k core.Key, now core.Time) {
-	sl.cell.Store(newCell(b, k, now, 1))
+func (b *Breaker) openCell(ref *keyed.Ref[cell], k core.Key, now core.Time) {
+	ref.Store(newCell(b, k, now, 1))
 }
 
 // closeCell retires a cell that holds no information: closed and stable, nothing in its window, no permit out.
-func (b *Breaker) closeCell(sl *slot, now core.Time) bool {
-	cl := sl.cell.Load()
+func (b *Breaker) closeCell(ref *keyed.Ref[cell], now core.Time) bool {
+	cl := ref.Load()
 	if cl == nil || !cl.idle(now) || !cl.pins.CompareAndSwap(0, retired) {
 		return false
 	}
@@ -119,7 +104,7 @@ func (b *Breaker) closeCell(sl *slot, now core.Time) bool {
 		cl.pins.Add(-retired)
 		return false
 	}
-	sl.cell.Store(nil)
+	ref.Store(nil)
 	return true
 }
 

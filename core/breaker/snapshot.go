@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/internal/keyed"
 )
 
 // Snapshot is what a page, a metric or a test reads of a breaker. State, Window and Probes of a Keyed breaker are those
@@ -35,8 +36,8 @@ func (b *Breaker) Snapshot() Snapshot {
 	snap.Rejected, snap.Shadowed = b.count.Load(countRejected), b.count.Load(countShadowed)
 	if b.cells != nil {
 		snap.Keys, snap.Overflowed = b.cells.Len(), b.cells.Spilled()
-		b.cells.Range(func(_ core.Key, sl *slot) {
-			if cl := sl.cell.Load(); cl != nil && cl.phase.Load().state != Closed {
+		b.cells.Range(func(_ core.Key, ref *keyed.Ref[cell]) {
+			if cl := ref.Load(); cl != nil && cl.phase.Load().state != Closed {
 				snap.OpenKeys++
 			}
 		})

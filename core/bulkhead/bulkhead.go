@@ -18,8 +18,8 @@ type Bulkhead struct {
 	count  stripe.Tally
 	hooks  Hooks
 	own    *cell
-	cells  *keyed.Map[slot] // nil without keys
-	beside atomic.Int64     // slots of calls that shadow and disabled mode let run without asking
+	cells  *keyed.Map[keyed.Ref[cell]] // nil without keys
+	beside atomic.Int64                // slots of calls that shadow and disabled mode let run without asking
 }
 
 // Keyed is a Bulkhead with slots for each Call.Key. At most about MaxKeys active keys are told apart; idle ones are
@@ -51,7 +51,7 @@ func NewKeyed(name string, c Config, h Hooks) (*Keyed, error) {
 	if err := b.start(name, c, h); err != nil {
 		return nil, err
 	}
-	b.cells = keyed.New(b.Config().MaxKeys, keyed.Rules[slot]{Start: b.openCell, Retire: b.closeCell})
+	b.cells = keyed.New(b.Config().MaxKeys, keyed.Rules[keyed.Ref[cell]]{Start: b.openCell, Retire: b.closeCell})
 	return b, nil
 }
 
@@ -214,15 +214,7 @@ func (b *Bulkhead) cell(c core.Call) *cell {
 	if b.cells == nil {
 		return b.own
 	}
-	e := b.cells.Find(c.Key)
-	for {
-		if e != nil {
-			if cl := e.Cell.cell.Load(); cl != nil && b.cells.Owns(e, c.Key) && !cl.load().isRetired() {
-				return cl
-			}
-		}
-		e = b.cells.Get(c.Key, c.Now.Or())
-	}
+	return keyed.Need(b.cells, c.Key, c.Now, (*cell).alive)
 }
 
 // look returns a key's cell without giving it one; nil if it has none.
@@ -230,12 +222,7 @@ func (b *Bulkhead) look(k core.Key) *cell {
 	if b.cells == nil {
 		return b.own
 	}
-	if e := b.cells.Find(k); e != nil {
-		if cl := e.Cell.cell.Load(); cl != nil && b.cells.Owns(e, k) {
-			return cl
-		}
-	}
-	return nil
+	return keyed.Look(b.cells, k)
 }
 
 // Do runs fn in a slot of b, and returns a *core.Rejection if it gets none. For keys and costs use core.Do.

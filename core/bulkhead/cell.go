@@ -9,13 +9,8 @@ import (
 	"time"
 
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/internal/keyed"
 )
-
-// slot is what the map of keys holds: the key's cell, nil once it has been retired.
-type slot struct {
-	cell atomic.Pointer[cell]
-	past uint64 // calls admitted by cells that have been retired here; guarded by the map's lock
-}
 
 // cell is the concurrent shell round one room and its queue.
 //
@@ -41,6 +36,8 @@ type waiter struct {
 const reasonLetRun core.Reason = 0x7f
 
 func (cl *cell) load() room { return room(cl.room.Load()) }
+
+func (cl *cell) alive() bool { return !cl.load().isRetired() }
 
 // Restart has nothing to move: a bulkhead keeps no times.
 func (cl *cell) Restart(uint32, core.Time, core.Time) {}
@@ -161,11 +158,11 @@ func (cl *cell) tryTake(cost, limit int64) bool {
 }
 
 // openCell gives a key a new cell.
-func (b *Bulkhead) openCell(sl *slot, _ core.Key, _ core.Time) { sl.cell.Store(&cell{b: b}) }
+func (b *Bulkhead) openCell(ref *keyed.Ref[cell], _ core.Key, _ core.Time) { ref.Store(&cell{b: b}) }
 
 // closeCell retires a cell that nobody uses or waits in.
-func (b *Bulkhead) closeCell(sl *slot, _ core.Time) bool {
-	cl := sl.cell.Load()
+func (b *Bulkhead) closeCell(ref *keyed.Ref[cell], _ core.Time) bool {
+	cl := ref.Load()
 	if cl == nil {
 		return false
 	}
@@ -175,7 +172,7 @@ func (b *Bulkhead) closeCell(sl *slot, _ core.Time) bool {
 	if r.running() != 0 || cl.queue.Len() != 0 || !cl.room.CompareAndSwap(uint64(r), uint64(r|retired)) {
 		return false
 	}
-	sl.past += r.admitted()
-	sl.cell.Store(nil)
+	ref.Past += r.admitted()
+	ref.Store(nil)
 	return true
 }

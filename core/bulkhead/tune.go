@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/internal/keyed"
 )
 
 // Prepare checks c and returns the function that puts it in force, for transactions over several machines. It holds
@@ -38,7 +39,7 @@ func (b *Bulkhead) each(visit func(cl *cell, past uint64)) {
 		visit(b.own, 0)
 		return
 	}
-	b.cells.Range(func(_ core.Key, sl *slot) { visit(sl.cell.Load(), sl.past) })
+	b.cells.Range(func(_ core.Key, ref *keyed.Ref[cell]) { visit(ref.Load(), ref.Past) })
 }
 
 // Snapshot is what a page, a metric or a test reads of a bulkhead.
