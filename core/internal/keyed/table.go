@@ -25,13 +25,13 @@ func (t *table[V]) find(k core.Key, h uint64) *Entry[V] {
 	tag := h >> 32
 	for i, n := h>>4, uint64(0); n <= mask; i, n = i+1, n+1 {
 		s := t.slots[i&mask].Load()
-		if s == empty {
-			return nil
-		}
-		if s>>32 == tag && s != deleted {
+		if s>>32 == tag { // no entry has the number that empty and deleted would stand for
 			if e := t.entry(int(uint32(s)) - 2); e != nil && e.Is(k) {
 				return e
 			}
+		}
+		if s == empty {
+			return nil
 		}
 	}
 	return nil
@@ -40,10 +40,11 @@ func (t *table[V]) find(k core.Key, h uint64) *Entry[V] {
 // entry returns entry i, or nil if it is newer than this table: a slot may be read before the table that holds its
 // chunk.
 func (t *table[V]) entry(i int) *Entry[V] {
-	if i < 0 || i/chunkLen >= len(t.chunks) {
+	at := uint(i) // below zero is beyond the end
+	if at/chunkLen >= uint(len(t.chunks)) {
 		return nil
 	}
-	return &t.chunks[i/chunkLen][i%chunkLen]
+	return &t.chunks[at/chunkLen][at%chunkLen]
 }
 
 // publish makes entry i findable under h, in a larger index if less than a quarter of this one is empty.
