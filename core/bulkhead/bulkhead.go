@@ -18,6 +18,7 @@ type Bulkhead struct {
 	count  stripe.Tally
 	hooks  Hooks
 	own    *cell
+	roomy  atomic.Bool                 // own has so much room that a call need not look before it takes
 	cells  *keyed.Map[keyed.Ref[cell]] // nil without keys
 	beside atomic.Int64                // slots of calls that shadow and disabled mode let run without asking
 }
@@ -73,13 +74,22 @@ func (b *Bulkhead) Acquire(ctx context.Context, c core.Call) (core.Permit, core.
 	if cl == nil {
 		cl = b.cell(c)
 	}
-	cost, limit := c.Tokens(), int64(s.Config.Limit)
-	r := cl.load()
-	next, ok := r.take(cost, limit)
-	if s.Plain && ok && cl.waiting.Load() == 0 && !r.isRetired() && cl.room.CompareAndSwap(uint64(r), uint64(next+one)) {
-		// The common case, which keeps its results in registers.
-		return core.NewPermit(cl, uint32(cost), 0), core.Decision{
-			By: &s.Policy, Now: c.Now, Verdict: core.Verdict{Remaining: int32(limit - next.running())},
+	if s.Plain { // the common case, which keeps its results in registers
+		cost, limit := c.Tokens(), int64(s.Config.Limit)
+		var r room
+		var ok bool
+		if b.roomy.Load() {
+			r, ok = cl.add(cost), true
+			if r.running() > limit/2 || cl.waiting.Load() != 0 {
+				ok = cl.takeBack(cost)
+			}
+		} else {
+			r, ok = cl.takeExactly(cost, limit)
+		}
+		if ok {
+			return core.NewPermit(cl, uint32(cost), 0), core.Decision{
+				By: &s.Policy, Now: c.Now, Verdict: core.Verdict{Remaining: int32(limit - r.running())},
+			}
 		}
 	}
 	return b.acquire(ctx, c)

@@ -47,14 +47,50 @@ func (cl *cell) Progress(uint32, core.Time, core.Time) {}
 
 // Settle gives the slots back, to the head of the queue if there is one.
 func (cl *cell) Settle(cost uint32, _, _ core.Time, _ bool, _ core.Outcome) {
-	cl.put(int64(cost))
+	r := cl.put(int64(cost))
 	if cl.waiting.Load() != 0 {
 		cl.serve(cl.b.live.Load())
+	}
+	if !cl.b.roomy.Load() {
+		cl.relax(r)
 	}
 }
 
 // put returns slots to the room.
-func (cl *cell) put(cost int64) { cl.room.Add(^uint64(cost) + 1) }
+func (cl *cell) put(cost int64) room { return room(cl.room.Add(^uint64(cost) + 1)) }
+
+// takeExactly takes slots for a call and counts it; ok is false if they are not to be had at the first try.
+func (cl *cell) takeExactly(cost, limit int64) (next room, ok bool) {
+	r := cl.load()
+	next, ok = r.take(cost, limit)
+	return next + one, ok && cl.waiting.Load() == 0 && !r.isRetired() && cl.room.CompareAndSwap(uint64(r), uint64(next+one))
+}
+
+// add takes slots and counts a call without looking, for a cell that was roomy: at most half of its slots were taken. So cores
+// that share the word pass it on once for an Acquire and not twice or more. The limit holds all the same: who
+// finds the result beyond half of it takes the addition back, and the cell is roomy no more. Until then it stands for a
+// call that does not run, but only half the limit of them at one moment could keep out a call that had a slot.
+func (cl *cell) add(cost int64) room { return room(cl.room.Add(uint64(room(cost) + one))) }
+
+// takeBack undoes add. It returns false.
+func (cl *cell) takeBack(cost int64) bool {
+	cl.b.roomy.Store(false)
+	cl.room.Add(-uint64(room(cost) + one))
+	if cl.waiting.Load() != 0 { // who took our addition for a call, and waits
+		cl.serve(cl.b.live.Load())
+	}
+	return false
+}
+
+// minRoomy is the smallest limit that can be roomy.
+const minRoomy = 16
+
+// relax makes a bulkhead without keys roomy when three quarters of its slots are free.
+func (cl *cell) relax(r room) {
+	if limit := int64(cl.b.live.Load().Config.Limit); limit >= minRoomy && r.running() <= limit/4 && cl.b.own == cl {
+		cl.b.roomy.Store(true)
+	}
+}
 
 // wait queues for cost slots until they are granted or the wait has to end. ok is false if the cell has been retired.
 func (cl *cell) wait(ctx context.Context, s *settings, cost int64) (reason core.Reason, ok bool) {
