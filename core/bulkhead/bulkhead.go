@@ -78,10 +78,10 @@ func (b *Bulkhead) Acquire(ctx context.Context, c core.Call) (core.Permit, core.
 		cost, limit := c.Tokens(), int64(s.Config.Limit)
 		var r room
 		var ok bool
-		if b.roomy.Load() {
-			r, ok = cl.add(cost), true
-			if r.running() > limit/2 || cl.waiting.Load() != 0 {
-				ok = cl.takeBack(cost)
+		if b.roomy.Load() && cost <= maxBlind {
+			r = cl.add(cost)
+			if ok = r.running() <= limit/2 && cl.waiting.Load() == 0; !ok {
+				cl.takeBack(cost)
 			}
 		} else {
 			r, ok = cl.takeExactly(cost, limit)

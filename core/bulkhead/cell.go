@@ -72,18 +72,19 @@ func (cl *cell) takeExactly(cost, limit int64) (next room, ok bool) {
 // call that does not run, but only half the limit of them at one moment could keep out a call that had a slot.
 func (cl *cell) add(cost int64) room { return room(cl.room.Add(uint64(room(cost) + one))) }
 
-// takeBack undoes add. It returns false.
-func (cl *cell) takeBack(cost int64) bool {
+// takeBack undoes add.
+func (cl *cell) takeBack(cost int64) {
 	cl.b.roomy.Store(false)
 	cl.room.Add(-uint64(room(cost) + one))
 	if cl.waiting.Load() != 0 { // who took our addition for a call, and waits
 		cl.serve(cl.b.live.Load())
 	}
-	return false
 }
 
-// minRoomy is the smallest limit that can be roomy.
-const minRoomy = 16
+const (
+	minRoomy = 16 // the smallest limit that can be roomy
+	maxBlind = 16 // the largest cost that is added without looking: hundreds of thousands at once would overflow a room
+)
 
 // relax makes a bulkhead without keys roomy when three quarters of its slots are free.
 func (cl *cell) relax(r room) {

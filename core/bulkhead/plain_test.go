@@ -11,8 +11,14 @@ import (
 // The fast path of Acquire must decide what the whole decision does: an override to enforce that ends in the far future
 // changes nothing but the path.
 func TestFastPathDecidesLikeTheWhole(t *testing.T) {
+	for _, limit := range []int{10, 40} { // 40 is roomy at times
+		fastLikeWhole(t, Config{Limit: limit})
+	}
+}
+
+func fastLikeWhole(t *testing.T, c Config) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(rand.Uint64(), 1))
-	c := Config{Limit: 10}
 	fast, err := New("b", c, Hooks{})
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +44,7 @@ func TestFastPathDecidesLikeTheWhole(t *testing.T) {
 			continue
 		}
 		var d, e core.Decision
-		call := core.Call{Cost: uint32(rng.IntN(12))}
+		call := core.Call{Cost: uint32(rng.IntN(c.Limit + 2))}
 		held = append(held, new([2]core.Permit))
 		last := held[len(held)-1]
 		last[0], d = fast.Acquire(t.Context(), call)

@@ -79,6 +79,27 @@ func TestRoomyIsNotForSmallOrKeyed(t *testing.T) {
 	}
 }
 
+// TestRoomyAndACostBeyondTheWord: a cost that does not fit the bits of the slots is too costly, not free.
+func TestRoomyAndACostBeyondTheWord(t *testing.T) {
+	b, err := New("b", Config{Limit: 1000}, Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := b.Acquire(t.Context(), core.Call{})
+	p.Done(0, core.Success)
+	for _, cost := range []uint32{1001, 1 << 23, 1 << 24, 1 << 28, 1<<32 - 1} {
+		if !b.roomy.Load() {
+			t.Fatal("not roomy")
+		}
+		if _, d := b.Acquire(t.Context(), core.Call{Cost: cost}); d.Reason != core.ReasonTooCostly {
+			t.Errorf("cost %d: %+v", cost, d)
+		}
+	}
+	if s := b.Snapshot(); s.Running != 0 || s.Admitted != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestRoomyNeverMoreThanTheLimit: calls cross the border of roomy in both directions all the time, with a queue, and
 // every count comes out even.
 func TestRoomyNeverMoreThanTheLimit(t *testing.T) {
