@@ -51,7 +51,7 @@ var layers = []struct {
 	{"parts", []string{"core/internal/...", "core/latency", "core/budget"}, true},
 	{"machines", []string{
 		"core/breaker", "core/ratelimit", "core/bulkhead", "core/adaptive", "core/retry", "core/hedge", "core/timeout",
-		"core/fallback", "core/cache", "core/pool", "core/batch", "core/lifecycle",
+		"core/fallback", "core/cache", "core/pool", "core/batch", "core/throttle", "core/lifecycle",
 	}, false},
 	{"on machines", []string{"core/policy", "core/observe", "core/redisstore", "secure/..."}, true},
 	{"adapters", []string{"hotconfig", "httpmw", "grpcmw"}, false},

@@ -5,12 +5,20 @@ import "time"
 // Kind is the kind of a machine, the name of its package.
 type Kind string
 
-// The kinds of the guards in this module. A guard of your own has a kind of its own.
+// The kinds of the machines in this module. A guard of your own has a kind of its own.
 const (
 	KindBreaker   Kind = "breaker"
 	KindRateLimit Kind = "ratelimit"
 	KindBulkhead  Kind = "bulkhead"
 	KindAdaptive  Kind = "adaptive"
+	KindThrottle  Kind = "throttle"
+	KindRetry     Kind = "retry"
+	KindHedge     Kind = "hedge"
+	KindTimeout   Kind = "timeout"
+	KindFallback  Kind = "fallback"
+	KindCache     Kind = "cache"
+	KindPool      Kind = "pool"
+	KindBatch     Kind = "batch"
 )
 
 // Policy tells who decided and by which limits: what a Rejection and the RateLimit fields of HTTP need. It is an
