@@ -46,6 +46,7 @@ var layers = []struct {
 	siblings bool
 }{
 	{"root", []string{""}, false},
+	{"twins", []string{"internal/scalar"}, false},
 	{"kernels", []string{"core/simd", "core/schema", "internal/..."}, false},
 	{"vocabulary", []string{"core"}, false},
 	{"parts", []string{"core/internal/...", "core/latency", "core/budget"}, true},

@@ -1,0 +1,4 @@
+package simd
+
+// dispatchFlags returns the flags that choose a form, the strongest first.
+func dispatchFlags() []*bool { return nil }
