@@ -33,6 +33,8 @@ func BucketOf(ns int64, bits int) uint32 { return scalar.BucketOf(ns, bits) }
 func BucketIndex(dst []uint32, ns []int64, bits int) int {
 	checkBits(bits)
 	n := min(len(dst), len(ns))
-	scalar.BucketIndex(dst[:n], ns[:n], bits)
+	dst, ns = dst[:n], ns[:n]
+	done := bucketIndex(dst, ns, bits)
+	scalar.BucketIndex(dst[done:], ns[done:], bits)
 	return n
 }

@@ -11,4 +11,9 @@ import "github.com/mw-go/mw/internal/scalar"
 //
 // A NaN among the elements, or infinities of both signs, among the elements or by overflow of partial sums, make the sum NaN; its
 // payload is not specified. The sum of nothing is +0.
-func SumFloat32(x []float32) float32 { return scalar.SumFloat32(x) }
+func SumFloat32(x []float32) float32 {
+	var lanes [scalar.Lanes]float32
+	done := addLanes(&lanes, x)
+	scalar.AddLanes(&lanes, x[done:])
+	return scalar.Fold(&lanes)
+}

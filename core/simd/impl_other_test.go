@@ -1,3 +1,5 @@
+//go:build !amd64 || purego
+
 package simd
 
 // dispatchFlags returns the flags that choose a form, the strongest first.

@@ -3,7 +3,10 @@ package simd
 import "github.com/mw-go/mw/internal/scalar"
 
 // Sum returns the sum of all counts. It cannot overflow.
-func Sum(counts []uint32) uint64 { return scalar.Sum(counts) }
+func Sum(counts []uint32) uint64 {
+	done, part := sum(counts)
+	return part + scalar.Sum(counts[done:])
+}
 
 // RankIndex returns which bucket holds the value of a rank, and how many values lie in the buckets below: the smallest
 // i with counts[0] + ... + counts[i] >= rank, and before = counts[0] + ... + counts[i-1]. Ranks begin at 1; 0 is taken
@@ -32,5 +35,7 @@ func RankIndexes(dst []int, counts []uint32, ranks []uint64) int {
 
 // rankFrom is RankIndex for counts that before values precede.
 func rankFrom(counts []uint32, before, rank uint64) (i int, below uint64) {
-	return scalar.RankIndex(counts, before, rank)
+	passed, before := passBelow(counts, before, rank)
+	i, below = scalar.RankIndex(counts[passed:], before, rank)
+	return passed + i, below
 }
