@@ -9,5 +9,6 @@ func Count(hist, idx []uint32) { scalar.Count(hist, idx) }
 // shorter than Buckets(bits) takes what falls into it. It panics if bits is not from MinBits to MaxBits.
 func Record(hist []uint32, ns []int64, bits int) {
 	checkBits(bits)
-	scalar.Record(hist, ns, bits)
+	done := record(hist, ns, bits)
+	scalar.Record(hist, ns[done:], bits)
 }

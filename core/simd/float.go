@@ -12,8 +12,8 @@ import "github.com/mw-go/mw/internal/scalar"
 // A NaN among the elements, or infinities of both signs, among the elements or by overflow of partial sums, make the sum NaN; its
 // payload is not specified. The sum of nothing is +0.
 func SumFloat32(x []float32) float32 {
-	var lanes [scalar.Lanes]float32
-	done := addLanes(&lanes, x)
-	scalar.AddLanes(&lanes, x[done:])
-	return scalar.Fold(&lanes)
+	if sum, ok := sumFloat32(x); ok {
+		return sum
+	}
+	return scalar.SumFloat32(x)
 }

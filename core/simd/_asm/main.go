@@ -13,12 +13,13 @@ import (
 func main() {
 	ConstraintExpr("amd64,!purego")
 	bucketIndex()
+	record()
 	addUint32("addUint32AVX2", "adds src to dst, blocks times 8 counts, saturating. It works like scalar.AddUint32.")
 	subUint32()
 	addUint64()
 	sum()
 	rankBlocks()
-	addLanes()
+	sumFloat32()
 	Generate()
 }
 
