@@ -21,8 +21,8 @@ func level() string {
 	return "go"
 }
 
-// Below these lengths the plain form is as fast or faster: measured on Zen 4. Only for minRank does it win by a length that a kernel
-// could take, 32 to 95.
+// Below these lengths the plain form is as fast or faster: measured on Zen 4. The first two are what a kernel can take at
+// all; only for ranks does the plain form win beyond that.
 const (
 	minVector = 8  // one block of most kernels
 	minSum    = 32 // one block
@@ -80,11 +80,12 @@ func addUint64(dst, src []uint64) int {
 	return n &^ 3
 }
 
-// addShared reads elements that others write by atomic additions. The elements are aligned to their four bytes, so none crosses a cache
-// line, and a processor never tears one: Intel and AMD promise that for a load of the element alone, and their vector
-// loads do no less for each element, on which the vectorised loops of the JVM over int arrays rely too (a Java int must
-// not tear either). Each element is loaded once. On amd64 an atomic load is an ordinary one, so the kernel
-// sees no less than a loop of Load would; only the order in which elements of one vector are read is open, and AddShared promises none.
+// addShared reads elements that others write by atomic additions. The elements are aligned to their four bytes, so none
+// crosses a cache line, and the processor does not tear one. Intel and AMD promise that for a load of four aligned bytes;
+// for the elements of a vector load they promise it only within 16 aligned bytes, but every processor with AVX2 keeps it, and
+// the vectorised loops of the JVM over int arrays rely on it (a Java int must not tear either). Each element is loaded
+// once. On amd64 an atomic load is an ordinary one, so the kernel sees no less than a loop of Load would; only the order
+// in which the elements of a vector are read is open, and AddShared promises none.
 func addShared(dst []uint32, src []atomic.Uint32) int {
 	n := len(src)
 	if !useAVX2 || n < minVector || trails(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 4*n) {

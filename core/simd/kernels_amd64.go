@@ -14,7 +14,7 @@ func bucketIndexAVX2(dst *uint32, ns *int64, blocks int, bits int)
 //go:noescape
 func recordAVX2(hist *uint32, ns *int64, blocks int, bits int)
 
-// addUint32AVX2 adds src to dst, blocks times 8 counts, saturating. It works like scalar.AddUint32.
+// addUint32AVX2 adds src to dst, blocks times 8 counts, saturating. It works like scalar.AddUint32. It loads each element of src once.
 //
 //go:noescape
 func addUint32AVX2(dst *uint32, src *uint32, blocks int)

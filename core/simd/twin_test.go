@@ -59,7 +59,8 @@ func (s *source) float() float32 {
 	return float32(int32(v>>32)) / float32(1+v>>4&0xffff)
 }
 
-// A place hands out memory, aligned for elements of the given size, in which the kernels have to work. What it holds is not defined.
+// A place hands out memory, aligned for elements of the given size, in which the kernels have to work. What it holds at
+// first is not defined.
 type place func(size, elem int) unsafe.Pointer
 
 func slot[E any](at place, n int) []E {

@@ -6,8 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// sumFloat32 keeps the 32 lanes in four vectors. It takes the tail itself: a masked load reads +0 for the elements behind the end
-// and does not touch their memory, and +0 changes no lane, since none is ever -0.
+// sumFloat32 keeps the 32 lanes in four vectors. It takes the tail itself: a masked load reads +0 for the elements behind
+// the end and does not touch their memory, and +0 changes no lane, since none is ever -0.
 func sumFloat32() {
 	function("sumFloat32AVX2", "func(x *float32, n int) float32",
 		"returns the sum of n elements, n at least 1. It works like scalar.SumFloat32.")
