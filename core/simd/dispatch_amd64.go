@@ -82,10 +82,10 @@ func addUint64(dst, src []uint64) int {
 
 // addShared reads elements that others write by atomic additions. The elements are aligned to their four bytes, so none
 // crosses a cache line, and the processor does not tear one. Intel and AMD promise that for a load of four aligned bytes;
-// for the elements of a vector load they promise it only within 16 aligned bytes, but every processor with AVX2 keeps it, and
-// the vectorised loops of the JVM over int arrays rely on it (a Java int must not tear either). Each element is loaded
-// once. On amd64 an atomic load is an ordinary one, so the kernel sees no less than a loop of Load would; only the order
-// in which the elements of a vector are read is open, and AddShared promises none.
+// for the elements of a vector load the manuals promise it only within 16 aligned bytes, but in practice every processor
+// with AVX2 keeps it, and the vectorised loops of the JVM over int arrays rely on it (a Java int must not tear either).
+// Each element is loaded once. On amd64 an atomic load is an ordinary one, so the kernel sees no less than a loop of Load
+// would; only the order in which the elements of a vector are read is open, and AddShared promises none.
 func addShared(dst []uint32, src []atomic.Uint32) int {
 	n := len(src)
 	if !useAVX2 || n < minVector || trails(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 4*n) {

@@ -36,11 +36,14 @@ func TestKernelsRun(t *testing.T) {
 	})
 }
 
+// dispatched is the level before any test has run.
+var dispatched = Level()
+
 // TestForEachImplRestores: a flag left down would make every later test one of the plain form.
 func TestForEachImplRestores(t *testing.T) {
-	before, levels := Level(), map[string]bool{}
+	levels := map[string]bool{}
 	forEachImpl(t, func(*testing.T) { levels[Level()] = true })
-	if Level() != before || !levels[before] || !levels["go"] {
-		t.Errorf("level %s before and %s after; ran %v", before, Level(), levels)
+	if Level() != dispatched || !levels[dispatched] || !levels["go"] {
+		t.Errorf("level %s at first and %s now; ran %v", dispatched, Level(), levels)
 	}
 }
