@@ -9,7 +9,7 @@ import (
 type Bar struct {
 	Row    string
 	Procs  int
-	Peer   string  // empty: the bar is in nanoseconds a call, not a ratio
+	Peer   string  // empty: the bar is in nanoseconds a call, not a ratio; +peer: in those that ours takes more than the peer
 	Wanted float64 // at most
 }
 
@@ -39,6 +39,13 @@ var bars = []Bar{
 	{"Bulkhead", 1, "semaphore", 0.70},
 	{"Bulkhead", 2, "semaphore", 0.70},
 	{"GivenTimeBreaker", 1, "", 35},
+	{"BreakerWatch", 1, "+plain", 25},
+	{"LatencyRecord", 1, "hdr", 0.90},
+	{"LatencyRecord", 2, "hdr", 0.40},
+	{"LatencyRecord", 1, "prometheus", 0.30},
+	{"LatencyRecord", 2, "prometheus", 0.30},
+	{"LatencyP99", 1, "hdr", 0.30},
+	{"LatencyP99", 2, "hdr", 0.30},
 	{"GivenTimeLimiter", 1, "", 20},
 	{"SIMDBucketIndex", 1, "twin", 0.20},
 	{"SIMDRecord128", 1, "twin", 0.55},
@@ -70,6 +77,11 @@ func (b Bar) got(all []*Series) (figure float64, ok bool) {
 		}
 		if b.Peer == "" {
 			return median(s.nanoseconds(0)), true
+		}
+		for i, c := range s.Row.Contestants {
+			if b.Peer == "+"+c.Name {
+				return median(s.nanoseconds(0)) - median(s.nanoseconds(i)), true
+			}
 		}
 		for _, c := range s.compare() {
 			if c.Peer == b.Peer {

@@ -67,6 +67,7 @@ func table() []Row {
 	rows = append(rows, bulkheadRows()...)
 	rows = append(rows, httpRows()...)
 	rows = append(rows, givenTimeRows()...)
+	rows = append(rows, latencyRows()...)
 	rows = append(rows, simdRows()...)
 	return append(rows, floorRow())
 }

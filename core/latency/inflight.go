@@ -128,7 +128,7 @@ func (w *Window) Begin(start core.Time) {
 		w.turn(start)
 	}
 	if w.calls != nil {
-		w.calls.add(stripe.Of(len(w.lanes)), start, 1)
+		w.calls.add(stripe.Of(w.cells.stripes), start, 1)
 	}
 }
 
@@ -137,12 +137,12 @@ func (w *Window) End(start, now core.Time, record bool) {
 	if int64(now) >= w.until.Load() {
 		w.turn(now)
 	}
-	s := stripe.Of(len(w.lanes))
+	s := stripe.Of(w.cells.stripes)
 	if w.calls != nil {
 		w.calls.add(s, start, -1)
 	}
 	if record {
-		w.record(w.lanes[s], now, now.Sub(start))
+		w.count(s, now, now.Sub(start))
 	}
 }
 

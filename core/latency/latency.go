@@ -17,12 +17,12 @@ import (
 //
 // Times are handed in (0: the clock is read); one that is before the running slice counts as in it.
 type Window struct {
-	until atomic.Int64        // the end of the running slice
-	fresh atomic.Uint32       // 1: recorded since the last look
-	marks [Marks]atomic.Int64 // thresholds; off is never
-	lanes []lane              // the running slice
-	calls *calls              // in flight; nil unless Config.InFlight
-	scale scale
+	until  atomic.Int64  // the end of the running slice
+	notice atomic.Uint64 // durations from here on need more than counting: see note
+	cells  lanes
+	scale  scale
+	calls  *calls // in flight; nil unless Config.InFlight
+	marks  [Marks]atomic.Int64
 
 	mu     sync.Mutex // guards what follows
 	config Config
@@ -33,14 +33,21 @@ type Window struct {
 	stats  Stats
 }
 
-// lane is one stripe of the running slice: a count a bucket and one for each mark.
-type lane []atomic.Uint32
+// lanes are the stripes of the running slice, each a tally that many cores add to.
+type lanes struct {
+	counts  []atomic.Uint32
+	stripes int
+	width   int
+}
 
-// off is the threshold of a mark that counts nothing.
-const off = time.Duration(math.MaxInt64)
+// lane returns stripe i.
+func (l *lanes) lane(i int) []atomic.Uint32 { return l.counts[i*l.width : (i+1)*l.width] }
 
-// drainAt is when a count is taken out of its lane before the end of the slice, so that it cannot wrap.
-const drainAt = 1 << 31
+const (
+	off     = time.Duration(math.MaxInt64) // the threshold of a mark that counts nothing
+	unread  = 0                            // notice while nothing has been recorded since the last look
+	drainAt = 1 << 31                      // when a count is taken out of its lane before the end of the slice, so that it cannot wrap
+)
 
 // New returns an empty Window. The error reports every bad field of c.
 func New(c Config) (*Window, error) { return NewStriped(c, stripe.Count()) }
@@ -53,15 +60,13 @@ func NewStriped(c Config, stripes int) (*Window, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Window{config: c, scale: c.scale(), lanes: make([]lane, stripes)}
+	w := &Window{config: c, scale: c.scale()}
 	w.until.Store(math.MinInt64)
 	for m := range w.marks {
 		w.marks[m].Store(int64(off))
 	}
 	n := w.scale.buckets() + Marks
-	for i := range w.lanes {
-		w.lanes[i] = make(lane, n)
-	}
+	w.cells = lanes{counts: make([]atomic.Uint32, stripes*n), stripes: stripes, width: n}
 	if c.InFlight {
 		w.calls = newCalls(stripes)
 	}
@@ -72,27 +77,48 @@ func NewStriped(c Config, stripes int) (*Window, error) {
 // Record adds the duration d of something that ended now. A negative d counts as the shortest, one beyond Longest as
 // the longest.
 func (w *Window) Record(now core.Time, d time.Duration) {
-	now = now.Or()
+	if now == 0 {
+		now = core.Now()
+	}
 	if int64(now) >= w.until.Load() {
 		w.turn(now)
 	}
-	w.record(w.lanes[stripe.Of(len(w.lanes))], now, d)
+	w.count(stripe.Of(w.cells.stripes), now, d)
 }
 
-func (w *Window) record(l lane, now core.Time, d time.Duration) {
-	if l[w.scale.of(d)].Add(1) == drainAt {
+// count adds d to a lane.
+func (w *Window) count(lane uintptr, now core.Time, d time.Duration) {
+	at := &w.cells.counts[int(lane)*w.cells.width+int(w.scale.of(d))]
+	if at.Add(1) == drainAt {
 		w.drain(now)
 	}
+	if uint64(d) >= w.notice.Load() { // after the count: whoever makes it unread reads the counts after that
+		w.note(lane, now, d)
+	}
+}
+
+// note does what most durations do not need: it counts d above the marks, and tells the next look that there is
+// something new.
+func (w *Window) note(lane uintptr, now core.Time, d time.Duration) {
 	for m := range w.marks {
-		if int64(d) > w.marks[m].Load() {
-			if l[len(l)-Marks+m].Add(1) == drainAt {
-				w.drain(now)
-			}
+		mark := &w.cells.counts[int(lane+1)*w.cells.width-Marks+m]
+		if int64(d) > w.marks[m].Load() && mark.Add(1) == drainAt {
+			w.drain(now)
 		}
 	}
-	if w.fresh.Load() == 0 { // after the counts: whoever clears it reads them after that
-		w.fresh.Store(1)
+	w.changed()
+}
+
+// changed tells the next look that there is something new.
+func (w *Window) changed() {
+	if w.notice.Load() == unread {
+		w.notice.CompareAndSwap(unread, w.threshold())
 	}
+}
+
+// threshold is what notice is once it is known that there is something new: beyond the least mark.
+func (w *Window) threshold() uint64 {
+	return uint64(min(w.marks[0].Load(), w.marks[1].Load())) + 1
 }
 
 // RecordBatch adds many durations of things that ended now, by the batch kernel: less than a nanosecond and a half each,
@@ -117,7 +143,7 @@ func (w *Window) RecordBatch(now core.Time, ds []time.Duration) {
 	}
 	w.ring.add(w.spare)
 	w.stats.Samples += uint64(len(ds))
-	w.fresh.Store(1)
+	w.changed()
 }
 
 // turn begins a new slice.
@@ -140,7 +166,7 @@ func (w *Window) catchUp(now core.Time) {
 	if w.calls != nil {
 		w.calls.advance(w.ring.at)
 	}
-	w.fresh.Store(1)
+	w.changed()
 	w.until.Store(int64(w.ring.grid.End(w.ring.at)))
 }
 
@@ -156,7 +182,8 @@ func (w *Window) begin(r *ring) {
 // somebody who read the clock a little earlier stays for the slice after it: nothing is lost or counted twice.
 func (w *Window) collect() {
 	clear(w.spare)
-	for _, l := range w.lanes {
+	for s := range w.cells.stripes {
+		l := w.cells.lane(s)
 		for i := range l {
 			if l[i].Load() != 0 {
 				w.spare[i] += min(l[i].Swap(0), ^w.spare[i])
@@ -173,20 +200,20 @@ func (w *Window) drain(now core.Time) {
 	defer w.mu.Unlock()
 	w.catchUp(now)
 	w.collect()
-	w.fresh.Store(1)
+	w.changed()
 }
 
 // look brings view and n up to now. mu is held.
 func (w *Window) look(now core.Time) {
 	w.catchUp(now.Or())
 	w.stats.Looks++
-	if w.fresh.Load() == 0 {
+	if w.notice.Load() == unread {
 		return
 	}
-	w.fresh.Store(0) // before the counts are read: see record
+	w.notice.Store(unread) // before the counts are read: see count
 	copy(w.view, w.ring.sum)
-	for _, l := range w.lanes {
-		simd.AddShared(w.view, l)
+	for s := range w.cells.stripes {
+		simd.AddShared(w.view, w.cells.lane(s))
 	}
 	w.n = simd.Sum(w.buckets())
 }
@@ -219,7 +246,7 @@ func (w *Window) Tune(c Config) error {
 	w.catchUp(now)
 	w.collect()
 	w.begin(w.ring.resize(now, c.Window))
-	w.fresh.Store(1)
+	w.changed()
 	w.until.Store(int64(w.ring.grid.End(w.ring.at)))
 	return nil
 }

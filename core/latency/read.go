@@ -42,7 +42,8 @@ func (w *Window) Above(now core.Time, t time.Duration) (above float64, n uint64)
 }
 
 // Mark sets the thresholds that are counted exactly; zero or less counts nothing. Durations recorded before are counted
-// by their buckets. Setting what is set already costs nothing.
+// by their buckets, and a few that are recorded at this moment may be by the old thresholds. Setting what is set already
+// costs nothing.
 func (w *Window) Mark(marks [Marks]time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -53,11 +54,14 @@ func (w *Window) Mark(marks [Marks]time.Duration) {
 		}
 		changed = w.marks[m].Swap(int64(t)) != int64(t) || changed
 	}
-	if changed && w.ring != nil {
+	if !changed {
+		return
+	}
+	if w.ring != nil {
 		w.collect()
 		w.ring.remark(marks)
-		w.fresh.Store(1)
 	}
+	w.notice.Store(w.threshold())
 }
 
 // Marked returns how many durations of the window are longer than each mark, and how many there are.

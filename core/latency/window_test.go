@@ -141,6 +141,34 @@ func TestTuneKeepsWhatFits(t *testing.T) {
 	})
 }
 
+// A window that is tuned before it has filled, or in the middle of a long slice, keeps every duration, once.
+func TestTuneOfAYoungWindow(t *testing.T) {
+	tune := func(w *Window, window time.Duration, want uint64) {
+		t.Helper()
+		if err := w.Tune(Config{Window: window}); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.Count(0); n != want {
+			t.Errorf("%d durations after Tune to %v, want %d", n, window, want)
+		}
+		checkWindow(t, w)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := mustNew(t, Config{Window: 10 * time.Second})
+		for range 3 {
+			w.Record(0, time.Millisecond)
+			time.Sleep(900 * time.Millisecond) // within the first slice, then the second and the third
+		}
+		for _, window := range []time.Duration{8 * time.Second, time.Minute, 5 * time.Minute} {
+			tune(w, window, 3)
+		}
+		time.Sleep(10 * time.Minute)
+		w.Record(0, time.Millisecond)
+		time.Sleep(25 * time.Second) // of 30, so the middle of the slice is over ten seconds ago
+		tune(w, 10*time.Second, 1)
+	})
+}
+
 func TestMarksFollowAChange(t *testing.T) {
 	w := mustNew(t, Config{})
 	for i := range 100 {
@@ -235,7 +263,7 @@ func TestCallsInFlightSurviveTunesUnderLoad(t *testing.T) {
 func TestCountsDoNotWrap(t *testing.T) {
 	w := mustStriped(t, Config{}, 1)
 	w.Record(1, time.Second)
-	w.lanes[0][w.scale.of(time.Second)].Store(drainAt - 1)
+	w.cells.counts[w.scale.of(time.Second)].Store(drainAt - 1)
 	for range 10 {
 		w.Record(1, time.Second)
 	}
@@ -243,7 +271,7 @@ func TestCountsDoNotWrap(t *testing.T) {
 		t.Errorf("%d, want %d", n, uint64(drainAt+9))
 	}
 	for range 3 {
-		w.lanes[0][w.scale.of(time.Second)].Store(drainAt - 1)
+		w.cells.counts[w.scale.of(time.Second)].Store(drainAt - 1)
 		w.Record(1, time.Second)
 	}
 	if n := w.Count(1); n != 1<<32-1 {
