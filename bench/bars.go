@@ -38,6 +38,10 @@ var bars = []Bar{
 	{"Keyed100k", 2, "go-limiter", 0.80},
 	{"Bulkhead", 1, "semaphore", 0.70},
 	{"Bulkhead", 2, "semaphore", 0.70},
+	{"Retry", 1, "backoff", 0.25},
+	{"Retry", 2, "backoff", 0.25},
+	{"Retry", 1, "failsafe", 0.10},
+	{"Retry", 2, "failsafe", 0.10},
 	{"GivenTimeBreaker", 1, "", 35},
 	{"GivenTimeLimiter", 1, "", 20},
 }
