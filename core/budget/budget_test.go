@@ -63,39 +63,47 @@ func TestShellEqualsModel(t *testing.T) {
 
 // However many take at once, no more is paid out than was there and came in, and none of it is lost.
 func TestTokensAreConserved(t *testing.T) {
-	for _, c := range []Config{{Size: 500, Ratio: 0.25}, {Rule: Window, TTL: time.Hour, Reserve: core.None, Ratio: 0.25}} {
-		synctest.Test(t, func(t *testing.T) { // whose clock stands still: nothing expires
-			b := mustNew(t, c)
-			drain(b, 1000)
-			const callers, each = 8, 1000
-			var taken, kept atomic.Int64
-			var all sync.WaitGroup
-			for g := range callers {
-				all.Go(func() {
-					for i := range each {
-						b.Begin(0)
-						b.End(core.Success)
-						if i%2 == g%2 && b.Withdraw(0) {
-							taken.Add(1)
-							if i%3 == 0 {
-								b.Refund(0)
-							} else {
-								kept.Add(1)
-							}
+	const callers = 8
+	for _, tt := range []struct {
+		c    Config
+		each int // long enough for the callers to meet
+	}{
+		{Config{Size: 1_000_000, Ratio: 0.25}, 500_000},
+		{Config{Rule: Window, TTL: time.Hour, Reserve: core.None, Ratio: 0.25}, 20_000},
+	} {
+		c, each := tt.c, tt.each
+		b := mustNew(t, c)
+		drain(b, 1_000_000)
+		var taken, kept atomic.Int64
+		var all sync.WaitGroup
+		start := make(chan struct{})
+		for g := range callers {
+			all.Go(func() {
+				<-start
+				for i := range each {
+					b.Begin(0)
+					b.End(core.Success)
+					if i%2 == g%2 && b.Withdraw(0) {
+						taken.Add(1)
+						if i%3 == 0 {
+							b.Refund(0)
+						} else {
+							kept.Add(1)
 						}
 					}
-				})
-			}
-			all.Wait()
-			funded := float64(callers*each) * float64(c.Ratio)
-			s := b.Snapshot()
-			if got := float64(kept.Load()) + s.Balance; got != funded {
-				t.Errorf("%v: %d kept and %v left of %v", b.Config().Rule, kept.Load(), s.Balance, funded)
-			}
-			if taken.Load() == kept.Load() || s.Refunded != uint64(taken.Load()-kept.Load()) {
-				t.Errorf("%d taken, %d kept, %d refunded", taken.Load(), kept.Load(), s.Refunded)
-			}
-		})
+				}
+			})
+		}
+		close(start)
+		all.Wait()
+		funded := float64(callers*each) * float64(c.Ratio)
+		s := b.Snapshot()
+		if got := float64(kept.Load()) + s.Balance; got != funded {
+			t.Errorf("%v: %d kept and %v left of %v", b.Config().Rule, kept.Load(), s.Balance, funded)
+		}
+		if taken.Load() == kept.Load() || s.Refunded != uint64(taken.Load()-kept.Load()) {
+			t.Errorf("%d taken, %d kept, %d refunded", taken.Load(), kept.Load(), s.Refunded)
+		}
 	}
 }
 
