@@ -48,7 +48,7 @@ func New(name string, c Config) (*Budget, error) {
 	b := &Budget{count: stripe.NewTally()}
 	b.spent.last = core.Now()
 	err := b.live.Start(kind, name, c, core.Hooks{}, live.Rules[Config, derived]{
-		Prepare: prepare, Describe: describe, Derive: derive, Changed: b.changed,
+		Prepare: prepare, Describe: func(Config) (none core.Policy) { return }, Derive: derive, Changed: b.changed,
 	})
 	if err != nil {
 		return nil, err

@@ -71,5 +71,3 @@ func prepare(c Config) (Config, error) {
 	}
 	return schema.Fill(c), nil
 }
-
-func describe(c Config) core.Policy { return core.Policy{Limit: int64(c.Size)} }

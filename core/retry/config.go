@@ -140,4 +140,4 @@ func prepare(c Config) (Config, error) {
 	return c, nil
 }
 
-func describe(c Config) core.Policy { return core.Policy{Mode: c.Mode, Limit: int64(c.MaxAttempts)} }
+func describe(c Config) core.Policy { return core.Policy{Mode: c.Mode} }

@@ -162,10 +162,10 @@ func TestDelaysNeverOverflow(t *testing.T) {
 			for _, c := range []Config{{Base: time.Hour, MaxDelay: 24 * time.Hour}, {Base: ms, MaxDelay: 24 * time.Hour}} {
 				c.Backoff, c.Factor, c.Jitter = backoff, factor, NoJitter
 				conf := filled(t, c)
-				for _, attempts := range []int{1, 2, 10, 62, 63, 64, 65, 100, 1023, 1024, 1025, 1 << 31, math.MaxInt} {
+				for _, attempts := range []int{1, 2, 10, 62, 63, 64, 65, 100, 1023, 1024, 1025, 1 << 30, math.MaxInt} {
 					s := state{attempts: attempts, drawn: 24 * time.Hour}
 					got := s.draw(conf, 0.999)
-					if got < c.Base || got > c.MaxDelay || attempts >= 1<<31 && factor > 1 && got < c.MaxDelay/2 {
+					if got < c.Base || got > c.MaxDelay || attempts >= 1<<30 && factor > 1 && got < c.MaxDelay/2 {
 						t.Errorf("%v, factor %v, base %v: retry %d waits %v", backoff, factor, c.Base, attempts, got)
 					}
 				}

@@ -35,12 +35,6 @@ func mustBudget(t testing.TB, c budget.Config) *budget.Budget {
 	return b
 }
 
-// unlimited is a budget that never refuses.
-func unlimited(t testing.TB) *budget.Budget {
-	t.Helper()
-	return mustBudget(t, budget.Config{Rule: budget.Unlimited})
-}
-
 // run is Do with a result of no interest.
 func run(ctx context.Context, r *Retry, fn func(context.Context) error) error {
 	_, err := Do(ctx, r, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })

@@ -54,8 +54,8 @@ func New(name string, c Config, h Hooks) (*Retry, error) {
 //
 // It waits between attempts, never past the deadline of ctx, and no longer than until ctx ends. If ctx is done before the
 // first attempt, fn does not run. fn's context carries the attempt's number from the second on (see Attempt), and ends
-// with the attempt if AttemptTimeout is set. Panic and runtime.Goexit of fn go on untouched; there is no further attempt.
-// A nil fn is an error.
+// with the attempt if AttemptTimeout is set; an fn that does not heed it is waited for. Panic and runtime.Goexit of fn go
+// on untouched; there is no further attempt. A nil fn is an error.
 func Do[T any](ctx context.Context, r *Retry, fn func(context.Context) (T, error)) (v T, err error) {
 	if fn == nil {
 		return v, errNoFunction

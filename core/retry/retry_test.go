@@ -305,7 +305,50 @@ func TestPanicAndGoexit(t *testing.T) {
 	})
 }
 
-// speaking is an error whose methods may panic.
+// A function of the user's that hangs holds up its own call and nothing else, and the call goes on when it returns.
+func TestHangInCallbacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, where := range []string{"fn", "classify", "retryable", "backoff", "hint", "permanent", "event"} {
+			release, hung := make(chan struct{}), false
+			at := func(here string) {
+				if here == where && !hung {
+					hung = true
+					<-release
+				}
+			}
+			h := Hooks{
+				Retryable: func(context.Context, core.Outcome, error) bool { at("retryable"); return true },
+				Backoff:   func(int, error) time.Duration { at("backoff"); return ms },
+			}
+			h.Classify = func(context.Context, error) core.Outcome { at("classify"); return core.Failure }
+			h.OnEvent = func(core.Event) { at("event") }
+			r := mustNew(t, Config{}, h)
+			ends := make(chan error, 1)
+			go func() {
+				if err := r.Tune(Config{MaxAttempts: 2}); err != nil { // which hangs with the listener
+					t.Error(err)
+				}
+				ends <- run(bg, r, func(context.Context) error { at("fn"); return speaking{at} })
+			}()
+			synctest.Wait()
+			if !hung || len(ends) != 0 {
+				t.Fatalf("%s does not hang", where)
+			}
+			wantError(t, run(bg, r, func(context.Context) error { return speaking{at} }), 2, ReasonAttempts, nil)
+			if err := r.Tune(Config{MaxAttempts: 3}); err != nil || r.Snapshot().Admitted == 0 {
+				t.Errorf("%s: %v", where, err)
+			}
+			close(release)
+			attempts := 2 // as when it began
+			if where == "event" {
+				attempts = 3
+			}
+			wantError(t, <-ends, attempts, ReasonAttempts, nil)
+		}
+	})
+}
+
+// speaking is an error whose methods may panic or hang.
 type speaking struct{ at func(string) }
 
 func (speaking) Error() string               { return "down" }
