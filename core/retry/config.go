@@ -121,7 +121,8 @@ func (c Config) Validate() error { return schema.Validate(c) }
 type Hooks struct {
 	core.Hooks
 	// Retryable says whether an attempt that ended so may be retried. nil means: Failure, Timeout and Overload, and with
-	// RetryRejections rejections. It is not asked about errors that say not to retry, nor once the caller is gone.
+	// RetryRejections rejections. It is not asked about errors that say not to retry, about rejections without
+	// RetryRejections, nor once the caller is gone.
 	Retryable func(ctx context.Context, o core.Outcome, err error) bool
 	// Backoff gives the delay before retry 1, 2 and so on, in place of Config.Backoff and Config.Jitter. It is held to
 	// MaxDelay and to the server's hint; below zero it means not to retry.

@@ -181,7 +181,7 @@ func (c *call) decide(ctx context.Context, err error) (delay time.Duration, why 
 		}
 	}
 	switch {
-	case f.gone != 0 || f.permanent: // the hook is not asked
+	case f.gone != 0 || f.permanent || f.hint < 0 || f.rejected && !conf.RetryRejections: // decided: the hook is not asked
 	case r.hooks.Retryable != nil:
 		f.retryable = r.hooks.Retryable(ctx, c.outcome, err)
 	default:

@@ -240,12 +240,18 @@ func TestDoneContext(t *testing.T) {
 	}
 }
 
-// The caller is cancelled during an attempt: no further one, whatever the error and the classification say.
-func TestCanceledDuringAnAttempt(t *testing.T) {
+// Errors that say not to retry, rejections, and a caller who is cancelled during an attempt: no further one, whatever
+// the classification says, and Retryable is not asked.
+func TestNobodyIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := Hooks{Retryable: func(context.Context, core.Outcome, error) bool { t.Error("asked"); return true }}
+		h := Hooks{Retryable: func(_ context.Context, _ core.Outcome, err error) bool { t.Errorf("asked about %v", err); return true }}
 		h.Classify = func(context.Context, error) core.Outcome { return core.Failure }
 		r := mustNew(t, Config{}, h)
+		for _, err := range []error{Permanent(errDown), hinting{errDown, -1}, &core.Rejection{}} {
+			if made := 0; run(bg, r, failing(&made, err)) == nil || made != 1 {
+				t.Errorf("%d attempts after %v", made, err)
+			}
+		}
 		ctx, cancel := context.WithCancel(bg)
 		made := 0
 		err := run(ctx, r, func(context.Context) error { made++; cancel(); return errDown })
