@@ -3,6 +3,7 @@
 package window
 
 import (
+	"math"
 	"math/bits"
 	"time"
 
@@ -40,9 +41,18 @@ func (l Layout) Index(now core.Time) uint32 {
 	return uint32(hi)
 }
 
-// middle returns a time in the middle of slice i.
-func (l Layout) middle(i uint32) core.Time {
+// Middle returns a time in the middle of slice i.
+func (l Layout) Middle(i uint32) core.Time {
 	return l.start + core.Time(l.length)*core.Time(i) + core.Time(l.length/2)
+}
+
+// End returns the time at which slice i is over: Index of it is more than i.
+func (l Layout) End(i uint32) core.Time {
+	hi, lo := bits.Mul64(uint64(l.length), uint64(i)+1)
+	if end := l.start + core.Time(lo); hi == 0 && lo <= uint64(math.MaxInt64) && end >= l.start {
+		return end
+	}
+	return math.MaxInt64
 }
 
 // Sum is what a window holds.

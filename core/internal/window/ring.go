@@ -59,7 +59,7 @@ func (t *track) resize(from, to Layout, now core.Time) (resized track) {
 		if s.n == 0 || !current(s.at, i) {
 			continue
 		}
-		if at := min(to.Index(from.middle(s.at)), j); current(at, j) {
+		if at := min(to.Index(from.Middle(s.at)), j); current(at, j) {
 			resized.add(at, s.n)
 		}
 	}

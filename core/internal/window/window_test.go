@@ -127,7 +127,7 @@ func TestCountsSaturate(t *testing.T) {
 	ring, counter := Ring{}, NewCounter(l, 1)
 	ring.good[3] = slot{at: 3, n: math.MaxUint32 - 1}
 	counter.stripes[0].good[3].Store(ring.good[3].word())
-	now := l.middle(3)
+	now := l.Middle(3)
 	for range 5 {
 		ring.Add(l, now, false)
 		counter.Add(now, false)
@@ -225,7 +225,7 @@ func TestCounterConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got, want := c.Sum(l.middle(9)), (Sum{40_000, 40_000}); got != want {
+	if got, want := c.Sum(l.Middle(9)), (Sum{40_000, 40_000}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
