@@ -3,6 +3,7 @@ package fallback
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/mw-go/mw/core"
 )
@@ -12,9 +13,11 @@ func TestAllocs(t *testing.T) {
 	local := mustNew(t, "local", Config{Timeout: core.None}, Hooks{})
 	off := mustNew(t, "off", Config{Mode: core.Disabled}, Hooks{})
 	shadow := mustNew(t, "shadow", Config{Mode: core.Shadow}, Hooks{})
-	slow := mustNew(t, "slow", Config{}, Hooks{})
+	slow := mustNew(t, "slow", Config{Timeout: time.Hour}, Hooks{})
 	ok, down, one := first(7, nil), first(7, errDown), answers(1)
 	c := Chain[int]{{local, one}}
+	soon, cancel := context.WithTimeout(bg, time.Minute)
+	defer cancel()
 	n := 0
 	for _, tt := range []struct {
 		name string
@@ -32,6 +35,7 @@ func TestAllocs(t *testing.T) {
 		}},
 		{"the first step answers", 0, func() { _, _ = Do(bg, c, down) }},
 		{"no step is for it", 0, func() { _, _ = Do(bg, Chain[int]{{off, one}, {shadow, one}}, down) }},
+		{"the caller's deadline is earlier", 0, func() { _, _ = Do(soon, Chain[int]{{slow, one}}, down) }},
 		{"a step with a timer", 4, func() { _, _ = Do(bg, Chain[int]{{slow, one}}, down) }},
 	} {
 		if got := testing.AllocsPerRun(1000, tt.f); got > tt.most {

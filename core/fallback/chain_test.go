@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -266,6 +267,33 @@ func TestLimit(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// The limit holds on several cores at once.
+func TestLimitHolds(t *testing.T) {
+	f := mustNew(t, "one", Config{Limit: 1}, Hooks{})
+	var inside, most atomic.Int64
+	c := Chain[int]{{f, func(context.Context, error) (int, error) {
+		if n := inside.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		inside.Add(-1)
+		return 1, nil
+	}}}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			fn := first(0, errDown)
+			for range 50_000 {
+				_, _ = Do(bg, c, fn)
+			}
+		})
+	}
+	wg.Wait()
+	if most.Load() != 1 {
+		t.Errorf("%d at once", most.Load())
+	}
+	atRest(t, c)
 }
 
 func TestBadInput(t *testing.T) {

@@ -83,17 +83,8 @@ const (
 func detach[T any](ctx context.Context, t *Timeout, by *core.Policy, fn func(context.Context) (T, error)) (v T, err error) {
 	f := &flight[T]{ended: make(chan struct{})}
 	go f.run(ctx, t, by, fn)
-	select {
-	case <-f.ended:
-	case <-ctx.Done():
-		if t.left.take(f.ended) {
-			if f.settled.CompareAndSwap(false, true) {
-				t.count.Add(countAbandoned, 1)
-				return v, ctx.Err()
-			}
-			t.left.give() // it has just ended
-			<-f.ended
-		}
+	if f.leave(ctx, t) {
+		return v, ctx.Err()
 	}
 	switch f.exit {
 	case panicked:
@@ -102,6 +93,25 @@ func detach[T any](ctx context.Context, t *Timeout, by *core.Policy, fn func(con
 		runtime.Goexit()
 	}
 	return f.value, f.err
+}
+
+// leave waits until the function has ended, and returns false, or until ctx is done and there is a place to leave it in.
+func (f *flight[T]) leave(ctx context.Context, t *Timeout) bool {
+	select {
+	case <-f.ended:
+		return false
+	case <-ctx.Done():
+	}
+	if !t.left.take(f.ended) {
+		return false
+	}
+	if f.settled.CompareAndSwap(false, true) {
+		t.count.Add(countAbandoned, 1)
+		return true
+	}
+	t.left.give() // it has just ended
+	<-f.ended
+	return false
 }
 
 func (f *flight[T]) run(ctx context.Context, t *Timeout, by *core.Policy, fn func(context.Context) (T, error)) {

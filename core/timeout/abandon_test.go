@@ -168,8 +168,8 @@ func TestCapWaitsForAPlace(t *testing.T) {
 
 // A place granted to a call whose function ends in the same instant goes on to the next.
 func TestGrantedAndEndedAtOnce(t *testing.T) {
-	for range 100 {
-		synctest.Test(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 10 {
 			var p places
 			p.resize(1)
 			if !p.take(nil) {
@@ -183,12 +183,15 @@ func TestGrantedAndEndedAtOnce(t *testing.T) {
 			synctest.Wait()
 			go func() { last <- p.take(make(chan struct{})) }() // its function never ends
 			synctest.Wait()
-			go close(ended)
-			p.give()
+			p.mu.Lock()
+			close(ended) // wakes the first two, who find that
+			p.taken--
+			p.grant() // one of them has been granted a place
+			p.mu.Unlock()
 			if one, other := <-took, <-took; one && other {
 				t.Error("one place for two")
 			} else if one || other {
-				p.give()
+				t.Error("a place for a function that has ended")
 			}
 			if synctest.Wait(); len(last) != 1 || !<-last {
 				t.Fatal("the place is lost")
@@ -196,7 +199,26 @@ func TestGrantedAndEndedAtOnce(t *testing.T) {
 			if taken, waiting := p.count(); taken != 1 || waiting != 0 {
 				t.Errorf("%d places are taken, %d wait", taken, waiting)
 			}
-		})
+		}
+	})
+}
+
+// The same for a function that ends while its caller has taken a place already.
+func TestEndedWhileLeaving(t *testing.T) {
+	to := mustNew(t, Config{Limit: time.Second}, Hooks{})
+	gone, cancel := context.WithCancel(bg)
+	cancel()
+	for range 100 { // select takes either way
+		f := &flight[int]{ended: make(chan struct{})}
+		f.settled.Store(true)
+		close(f.ended)
+		if f.leave(gone, to) {
+			t.Fatal("a function that has ended is left behind")
+		}
+	}
+	atRest(t, to)
+	if s := to.Snapshot(); s.Abandoned != 0 {
+		t.Errorf("%d left", s.Abandoned)
 	}
 }
 

@@ -119,6 +119,11 @@ func TestOuterLimitIsNotOurs(t *testing.T) {
 			if o, i := outer.Snapshot().TimedOut, inner.Snapshot().TimedOut; o != 1 || i != 0 {
 				t.Errorf("outer %d, inner %d timed out", o, i)
 			}
+			ctx, end := context.WithCancelCause(bg) // one that keeps its deadline to itself
+			time.AfterFunc(50*ms, func() { end(core.ErrTimeout) })
+			if _, err := do(ctx, inner, works(1, time.Hour)); err != context.Canceled || inner.Snapshot().TimedOut != 0 {
+				t.Errorf("%v, inner %d timed out", err, inner.Snapshot().TimedOut)
+			}
 		})
 	})
 }
