@@ -65,6 +65,8 @@ func table() []Row {
 	rows = append(rows, limiterRows()...)
 	rows = append(rows, keyedRows()...)
 	rows = append(rows, bulkheadRows()...)
+	rows = append(rows, timeoutRows()...)
+	rows = append(rows, fallbackRows()...)
 	rows = append(rows, httpRows()...)
 	rows = append(rows, givenTimeRows()...)
 	return append(rows, floorRow())
