@@ -39,7 +39,7 @@
 // the error.
 //
 // In shadow mode nothing is rejected or cut short; Status.Shadowed counts the calls that would have been. In disabled
-// mode fn just runs. Both run fn in the caller's goroutine.
+// mode fn just runs. Both run fn in the caller's goroutine, with the caller's context, done or not.
 //
 // # The adaptive limit
 //
@@ -69,9 +69,9 @@
 // # What it costs
 //
 // A call in its caller's context (row A4) allocates nothing, and neither does one in shadow or disabled mode. One with a
-// timer pays for context.WithTimeoutCause and the cancel: 4 allocations of 272 bytes, some ten times the rest of
-// Do. So let the outermost bound of a request carry the timer, and give the inner ones the longer limits. DoAbandoning
-// adds a goroutine and a channel. The adaptive limit costs two readings of the clock and a sample.
+// timer pays for context.WithTimeoutCause and its cancel: 4 allocations of 272 bytes, and some 400 ns where the rest of Do
+// takes 50. So let the outermost bound of a request carry the timer, and give the inner ones the longer limits. DoAbandoning
+// adds a goroutine and a channel. An adaptive limit costs two readings of the clock and a sample.
 //
 // # When not to use it
 //
