@@ -48,6 +48,17 @@ var bars = []Bar{
 	{"FallbackFirst", 2, "failsafe", 0.30},
 	{"GivenTimeBreaker", 1, "", 35},
 	{"GivenTimeLimiter", 1, "", 20},
+	{"SIMDBucketIndex", 1, "twin", 0.20},
+	{"SIMDRecord128", 1, "twin", 0.55},
+	{"SIMDRecord4096", 1, "twin", 0.55},
+	{"SIMDRecord1M", 1, "twin", 0.55},
+	{"SIMDRecord1M", 1, "hdr", 0.33},
+	{"SIMDAdd208", 1, "twin", 0.20},
+	{"SIMDAdd832", 1, "twin", 0.20},
+	{"SIMDAdd4096", 1, "twin", 0.20},
+	{"SIMDRank208", 1, "twin", 0.66},
+	{"SIMDRank832", 1, "twin", 0.33},
+	{"SIMDSumFloat", 1, "twin", 0.25},
 }
 
 // name is such as BreakerClosed-2/failsafe.

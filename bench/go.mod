@@ -3,6 +3,7 @@ module github.com/mw-go/mw/bench
 go 1.26.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/go-chi/httprate v0.15.0
 	github.com/mw-go/mw v0.0.0

@@ -69,6 +69,7 @@ func table() []Row {
 	rows = append(rows, fallbackRows()...)
 	rows = append(rows, httpRows()...)
 	rows = append(rows, givenTimeRows()...)
+	rows = append(rows, simdRows()...)
 	return append(rows, floorRow())
 }
 

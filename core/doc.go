@@ -25,17 +25,19 @@
 //
 // Adapters classify (a status, an error, a cause) into an Outcome; guards never look at errors.
 //
-//	outcome   breaker window         breaker probe      bulkhead   lifetime count
-//	Success   success                success            slot back  yes
-//	Failure   failure                failure            slot back  yes
-//	Timeout   failure                failure            slot back  yes
-//	Overload  none (1)               slot back, neutral slot back  yes
-//	Expired   none                   slot back, neutral slot back  yes
-//	Canceled  none                   slot back, neutral slot back  yes
-//	Ignored   none                   slot back, neutral slot back  yes
+//	outcome   breaker window  latency window  breaker probe       bulkhead   lifetime count
+//	Success   success         its duration    success (3)         slot back  yes
+//	Failure   failure         none            failure             slot back  yes
+//	Timeout   failure         its duration    failure             slot back  yes
+//	Overload  none (1)        none            slot back, neutral  slot back  yes
+//	Expired   none (2)        none (2)        slot back, neutral  slot back  yes
+//	Canceled  none            none (2)        slot back, neutral  slot back  yes
+//	Ignored   none            none            slot back, neutral  slot back  yes
 //
 // (1) a failure when the breaker's Config says OverloadTrips. After many probes answered by Overload or Ignored alone, a
-// breaker takes further ones for successes; see its H10. A rate limit charges at admission and takes nothing back,
+// breaker takes further ones for successes; see its H10. (2) With a rule on slow calls, if the call had run for longer than its
+// threshold: then its duration counts, Expired is a failure too, and both fail a probe. (3) A failure if it took longer than
+// that. A rate limit charges at admission and takes nothing back,
 // whatever the outcome. A permit of an earlier era (the breaker has changed its state since) gives its slot back and is
 // counted in the lifetime counters; its verdict is dropped.
 //

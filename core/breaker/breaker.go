@@ -64,9 +64,17 @@ func (b *Breaker) Acquire(_ context.Context, c core.Call) (core.Permit, core.Dec
 				return core.Permit{}, d
 			}
 		} else if cl.pin() {
-			return core.NewPermit(cl, tag(ph.era, noPlace), 0), core.Decision{
-				By: &s.Policy, Now: c.Now, Verdict: core.Verdict{Remaining: -1},
+			if !s.Config.Latency.Watch {
+				return core.NewPermit(cl, tag(ph.era, noPlace), 0), core.Decision{
+					By: &s.Policy, Now: c.Now, Verdict: core.Verdict{Remaining: -1},
+				}
 			}
+			if now := c.Now.Or(); ph.begun(now) {
+				return core.NewTrackedPermit(cl, tag(ph.era, noPlace), now), core.Decision{
+					By: &s.Policy, Now: now, Verdict: core.Verdict{Remaining: -1},
+				}
+			}
+			cl.unpin()
 		}
 	}
 	return b.acquire(c)
@@ -84,8 +92,10 @@ func (b *Breaker) acquire(c core.Call) (p core.Permit, d core.Decision) {
 		cl := b.cell(c)
 		if ph := cl.phase.Load(); ph.state == Closed {
 			if cl.pin() {
-				p = core.NewPermit(cl, tag(ph.era, noPlace), 0)
-				return
+				var ok bool
+				if p, ok = cl.enter(ph, s, &d); ok {
+					return
+				}
 			}
 		} else {
 			var yes bool
@@ -111,15 +121,22 @@ func (b *Breaker) acquire(c core.Call) (p core.Permit, d core.Decision) {
 }
 
 // unasked decides in the modes that do not ask the state.
-func (b *Breaker) unasked(s *settings, c core.Call, d *core.Decision) core.Permit {
+func (b *Breaker) unasked(s *settings, c core.Call, d *core.Decision) (p core.Permit) {
 	switch s.Policy.Mode {
 	case core.ForcedOpen:
 		b.count.Add(countRejected, 1)
 		forced(s, d)
 		return core.Permit{}
 	case core.ForcedClosed:
-		cl := b.pinned(c)
-		return core.NewPermit(cl, tag(cl.phase.Load().era, noPlace), 0)
+		for ok := false; !ok; {
+			cl := b.pinned(c)
+			if ph := cl.phase.Load(); ph.state == Closed {
+				p, ok = cl.enter(ph, s, d)
+			} else {
+				p, ok = core.NewPermit(cl, tag(ph.era, noPlace), 0), true
+			}
+		}
+		return
 	default:
 		return core.NewPermit((*bystander)(b), 0, 0)
 	}
@@ -189,24 +206,29 @@ func (b *Breaker) Restore() { b.live.Restore() }
 // 1ms and MaxOpenFor, and not jittered.
 func (b *Breaker) Trip(d time.Duration) { b.trip(core.Key{}, d) }
 
-// Reset closes the breaker by hand, with empty counts; calls that run have no vote any more.
+// Reset closes the breaker by hand, with empty counts and without the baseline of latencies that it has learned; calls
+// that run have no vote any more.
 func (b *Breaker) Reset() { b.reset(core.Key{}) }
 
 // State returns where the breaker stands. An open breaker turns half-open when a call comes after its time, not before.
 func (b *Breaker) State() State { return b.look(core.Key{}).state() }
 
 func (b *Breaker) trip(k core.Key, d time.Duration) {
-	b.byHand(k, func(m control, c *Config, now core.Time) control { return m.trip(c, now, d) })
+	b.byHand(k, func(_ *cell, m control, c *Config, now core.Time) control { return m.trip(c, now, d) })
 }
 
 func (b *Breaker) reset(k core.Key) {
-	b.byHand(k, func(m control, _ *Config, now core.Time) control { return m.reset(now) })
+	b.byHand(k, func(cl *cell, m control, _ *Config, now core.Time) control {
+		cl.pace = pace{}
+		cl.limit.Store(int64(core.Never))
+		return m.reset(now)
+	})
 }
 
-func (b *Breaker) byHand(k core.Key, f func(control, *Config, core.Time) control) {
+func (b *Breaker) byHand(k core.Key, f func(*cell, control, *Config, core.Time) control) {
 	c := core.Call{Key: k, Now: core.Now()}
 	cl := b.pinned(c)
-	news := cl.change(c.Now, func(m control, conf *Config) control { return f(m, conf, c.Now) })
+	news := cl.change(c.Now, func(m control, conf *Config) control { return f(cl, m, conf, c.Now) })
 	cl.unpin()
 	if news {
 		b.live.Feed.Deliver()

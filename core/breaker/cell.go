@@ -7,6 +7,7 @@ import (
 
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/internal/window"
+	"github.com/mw-go/mw/core/latency"
 )
 
 // cell is the concurrent shell round one control. While it is closed, results go into the phase's window without a
@@ -19,8 +20,11 @@ type cell struct {
 	phase   atomic.Pointer[phase]
 	pins    atomic.Int64 // keyed: permits out, so that a cell in use is never retired; far below zero: retired
 
-	mu sync.Mutex // guards m and the change of phase
-	m  control
+	limit atomic.Int64 // how long a call may take before it is slow, as of the last judgement
+
+	mu   sync.Mutex // guards what follows and the change of phase
+	m    control
+	pace pace
 }
 
 // phase is what readers see of one era: state, era, since and window never change (but for a Tune of the window's
@@ -34,6 +38,9 @@ type phase struct {
 	window  atomic.Pointer[window.Counter]
 	inARow  atomic.Int64 // failures since the last success
 	lastBad atomic.Int64 // when
+
+	pace atomic.Pointer[latency.Window] // nil until the rules on slow calls are on
+	due  atomic.Int64                   // when they judge next
 }
 
 // A permit's tag is its era, cut to 24 bits, and its place.
@@ -43,6 +50,7 @@ func sameEra(tag, era uint32) bool { return (tag>>5^era)<<8 == 0 }
 
 func newCell(b *Breaker, k core.Key, now core.Time, stripes int) *cell {
 	cl := &cell{b: b, key: k, stripes: stripes, m: control{since: now, until: longAgo}}
+	cl.limit.Store(int64(core.Never))
 	cl.phase.Store(cl.newPhase(b.live.Load()))
 	return cl
 }
@@ -51,6 +59,7 @@ func newCell(b *Breaker, k core.Key, now core.Time, stripes int) *cell {
 func (cl *cell) newPhase(s *settings) *phase {
 	ph := &phase{state: cl.m.state, era: cl.m.era, since: cl.m.since}
 	ph.until.Store(int64(cl.m.until))
+	ph.due.Store(unwatched)
 	if ph.state == Closed {
 		ph.window.Store(window.NewCounter(window.NewLayout(ph.since, s.Config.Window), cl.stripes))
 	}
@@ -149,6 +158,7 @@ func (cl *cell) deliverBeforeCall(t uint32) {
 func (cl *cell) peek(d *core.Decision) {
 	ph := cl.phase.Load()
 	if ph.state == Closed {
+		cl.peekPace(ph, d)
 		return
 	}
 	shut, yes := ph.shut(d.By, d.Now.Or())

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/latency"
 	"github.com/mw-go/mw/core/schema"
 )
 
@@ -24,6 +25,8 @@ type Config struct {
 	// OverloadTrips counts Overload outcomes (429, ResourceExhausted) as failures. Default false: they are for throttling
 	// and adaptive limits.
 	OverloadTrips bool
+	// Latency opens the breaker when calls are slow, though they succeed.
+	Latency Latency
 	// OpenFor is how long the breaker stays open before it probes, before jitter. Default 5s (Finagle). Range 1ms to 1h.
 	OpenFor time.Duration `default:"5s" range:"1ms..1h"`
 	// MaxOpenFor is where the doubling of OpenFor ends. Default 5m (Finagle); OpenFor if that is longer. Range 1ms to
@@ -47,10 +50,48 @@ type Config struct {
 	// long as the open time before it, which grows, and at least 5s. Range 0 to 24h.
 	ProbeTimeout time.Duration `range:"0s..24h"`
 	// MaxKeys is how many active keys a Keyed breaker tells apart; further new ones share one cell. A Breaker without keys
-	// ignores it. Default 4096, about 2 MB when all are in use. Range 1 to 1048576.
+	// ignores it. Default 4096, about 2 MB when all are in use, 65 MB with Latency.Watch. Range 1 to 1048576.
 	MaxKeys int `default:"4096" range:"1..1048576"`
 	// Mode is enforce, shadow, disabled, forced-open or forced-closed. Default enforce.
 	Mode core.Mode `range:"enforce|shadow|disabled|forced-open|forced-closed"`
+}
+
+// Latency holds the rules on slow calls. Watch is the one switch, with defaults that suit most dependencies: the breaker
+// opens when the 90th percentile of two seconds is three times what it usually is. See the package comment.
+type Latency struct {
+	// Watch switches the rules on. Default false: durations are not looked at, and nothing below matters.
+	Watch bool
+	// Window is the time over which durations are judged, in ten slices, with one judgement a slice. Default 2s. Range
+	// 500ms to 5m.
+	Window time.Duration `default:"2s" range:"500ms..5m"`
+	// Quantile is the one that Slowdown and Max speak of. It speaks once five calls of the window lie beyond it: p90 needs 50
+	// calls in a Window, p99 needs 500. Default 0.9. Range 0.5 to 0.999.
+	Quantile float64 `default:"0.9" range:"0.5..0.999"`
+	// Slowdown opens the breaker when the Quantile exceeds this many times its baseline, the value that it has learned. Default
+	// 3. Range 1.2 to 100, or none.
+	Slowdown float64 `default:"3" range:"1.2..100|none"`
+	// BaselineOver is the time over which the baseline follows the Quantile while the breaker is closed and no rule
+	// complains. Default 1m. Range 10s to 24h.
+	BaselineOver time.Duration `default:"1m" range:"10s..24h"`
+	// MinBaseline is what a lower baseline counts as, so that jitter of a fast dependency opens nothing. Default 5ms. Range
+	// 10us to 10s.
+	MinBaseline time.Duration `default:"5ms" range:"10us..10s"`
+	// MaxBaseline is what a higher baseline counts as: slower than that is never taken for healthy. Default 10s. Range 1ms to
+	// 1m, at least MinBaseline.
+	MaxBaseline time.Duration `default:"10s" range:"1ms..1m"`
+	// Max opens the breaker when the Quantile exceeds it. Default none. Range 1ms to 1m, or none; at most 50 Windows.
+	Max time.Duration `default:"none" range:"1ms..1m|none"`
+	// SlowCall is the duration beyond which a call is slow, for SlowRate. Default none. Range 1ms to 1m, or none; at most 50
+	// Windows.
+	SlowCall time.Duration `default:"none" range:"1ms..1m|none"`
+	// SlowRate is the share of slow calls, of at least MinCalls, at which the breaker opens, compared with >=. Default
+	// 0.5. Range 0.01 to 1.
+	SlowRate float64 `default:"0.5" range:"0.01..1"`
+	// Confirm is how many of the last ConfirmOf judgements must agree before a rule opens the breaker. Default 2. Range 1
+	// to 8, at most ConfirmOf.
+	Confirm int `default:"2" range:"1..8"`
+	// ConfirmOf is how many judgements, one a tenth of Window, Confirm looks back at. Default 3. Range 1 to 8.
+	ConfirmOf int `default:"3" range:"1..8"`
 }
 
 // Validate reports every field out of range at once, each with its name, value and what is allowed.
@@ -60,6 +101,23 @@ func (c Config) Validate() error {
 		successes = schema.Fault("probe_successes", c.ProbeSuccesses, fmt.Sprintf("at most probes (%d)", full.Probes))
 	}
 	return schema.Validate(c, successes)
+}
+
+// Validate reports every field out of range at once, each with its name, value and what is allowed.
+func (l Latency) Validate() error {
+	full, faults := schema.Fill(l), []error(nil)
+	fault := func(wrong bool, field string, value any, want string) {
+		if wrong {
+			faults = append(faults, schema.Fault(field, value, want))
+		}
+	}
+	furthest := latency.Spans * max(full.Window, 0)
+	within := fmt.Sprintf("at most %d windows (%v)", latency.Spans, furthest)
+	fault(full.MaxBaseline < full.MinBaseline, "max_baseline", full.MaxBaseline, fmt.Sprintf("at least min_baseline (%v)", full.MinBaseline))
+	fault(full.Max > furthest, "max", full.Max, within)
+	fault(full.SlowCall > furthest, "slow_call", full.SlowCall, within)
+	fault(full.Confirm > full.ConfirmOf, "confirm", full.Confirm, fmt.Sprintf("at most confirm_of (%d)", full.ConfirmOf))
+	return schema.Validate(l, faults...)
 }
 
 // Hooks are the functions that a breaker calls.

@@ -16,6 +16,10 @@ func TestConfigDefaults(t *testing.T) {
 		Window: 10 * time.Second, MinCalls: 20, FailureRate: 0.5, ConsecutiveFailures: core.None,
 		OpenFor: 5 * time.Second, MaxOpenFor: 5 * time.Minute, Jitter: 0.2, FlatReopenings: 5,
 		Probes: 5, ProbesAtOnce: 2, ProbeSuccesses: 3, MaxKeys: 4096,
+		Latency: Latency{
+			Window: 2 * time.Second, Quantile: 0.9, Slowdown: 3, BaselineOver: time.Minute, MinBaseline: 5 * time.Millisecond,
+			MaxBaseline: 10 * time.Second, Max: core.None, SlowCall: core.None, SlowRate: 0.5, Confirm: 2, ConfirmOf: 3,
+		},
 	}
 	if got := mustNew(t, Config{}, Hooks{}).Config(); got != want {
 		t.Errorf("the zero Config is\n%+v, want\n%+v", got, want)
@@ -52,6 +56,19 @@ func TestConfigValidate(t *testing.T) {
 		{"probe_timeout", "25h", Config{ProbeTimeout: 25 * time.Hour}},
 		{"max_keys", "1048577", Config{MaxKeys: 1<<20 + 1}},
 		{"mode", "unknown", Config{Mode: 9}},
+		{"latency.window", "100ms", Config{Latency: Latency{Window: 100 * time.Millisecond}}},
+		{"latency.quantile", "1", Config{Latency: Latency{Quantile: 1}}},
+		{"latency.quantile", "NaN", Config{Latency: Latency{Quantile: math.NaN()}}},
+		{"latency.slowdown", "1.1", Config{Latency: Latency{Slowdown: 1.1}}},
+		{"latency.baseline_over", "1s", Config{Latency: Latency{BaselineOver: time.Second}}},
+		{"latency.min_baseline", "1µs", Config{Latency: Latency{MinBaseline: time.Microsecond}}},
+		{"latency.max_baseline", "1ms", Config{Latency: Latency{MaxBaseline: time.Millisecond}}}, // below min_baseline
+		{"latency.max", "500µs", Config{Latency: Latency{Max: 500 * time.Microsecond}}},
+		{"latency.max", "30s", Config{Latency: Latency{Max: 30 * time.Second, Window: 500 * time.Millisecond}}}, // 60 windows
+		{"latency.slow_call", "2m", Config{Latency: Latency{SlowCall: 2 * time.Minute}}},
+		{"latency.slow_rate", "2", Config{Latency: Latency{SlowRate: 2}}},
+		{"latency.confirm", "3", Config{Latency: Latency{Confirm: 3, ConfirmOf: 2}}},
+		{"latency.confirm_of", "9", Config{Latency: Latency{ConfirmOf: 9}}},
 	} {
 		err := tt.bad.Validate()
 		var fault *schema.FieldError

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/latency"
 )
 
 // The shell under one goroutine does what the model does, on random sequences of everything that can happen to it.
@@ -177,8 +178,17 @@ func (d *duel) compare(round int) {
 		x.fit(now)
 		sum := x.ring.Sum(x.layout, now)
 		want.Good, want.Bad, want.InARow = sum.Good, sum.Bad, x.inARow
+		want.Latency.readWindow(x.watch, &x.config, x.pace, now)
 	case Open:
 		want.Until = x.m.until
+	}
+	want.Latency.Limit = x.pace.limit(&x.config.Latency)
+	if x.pace.lessons >= learnt {
+		want.Latency.Baseline = time.Duration(x.pace.baseline)
+	}
+	got.Latency.Kernels, want.Latency.Kernels = latency.Stats{}, latency.Stats{}
+	if d.cell.pace != x.pace {
+		d.t.Errorf("round %d: the shell's pace is %+v, the model's %+v", round, d.cell.pace, x.pace)
 	}
 	if got != want {
 		d.t.Errorf("round %d:\nshell %+v\nmodel %+v", round, got, want)

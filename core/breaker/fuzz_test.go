@@ -18,6 +18,11 @@ var tunings = []Config{
 	{MinCalls: 3, FailureRate: 1, MaxOpenFor: time.Millisecond, OpenFor: time.Hour, FlatReopenings: core.None, Jitter: 0.5},
 	{MinCalls: 2, Window: time.Hour, Probes: 40, ProbesAtOnce: 16, ProbeSuccesses: 1, OverloadTrips: true, Jitter: core.None},
 	{MinCalls: 1, Probes: 3, ProbesAtOnce: 2, ProbeSuccesses: 2, FlatReopenings: 1, MaxOpenFor: 24 * time.Hour},
+	{MinCalls: 2, FailureRate: core.None, Latency: Latency{
+		Watch: true, Quantile: 0.5, SlowCall: time.Millisecond, SlowRate: 0.3, Confirm: 1, ConfirmOf: 1, Window: time.Second,
+	}},
+	{MinCalls: 1, Jitter: 0.5, Latency: Latency{Watch: true, Quantile: 0.5, Max: 100 * time.Millisecond, Slowdown: 1.2, BaselineOver: 10 * time.Second}},
+	{MinCalls: 5, Latency: Latency{Watch: true, Quantile: 0.6, MinBaseline: 10 * time.Microsecond, Window: 10 * time.Second, Confirm: 1, ConfirmOf: 8}},
 }
 
 // strides are how far one op moves the time; some go back.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/internal/keyed"
+	"github.com/mw-go/mw/core/latency"
 )
 
 // Keyed is a Breaker with a state of its own for each Call.Key, such as a host. At most about MaxKeys active keys are
@@ -31,10 +32,14 @@ func (b *Keyed) ResetKey(k core.Key) { b.reset(k) }
 // State returns the state of one key; Closed for a key never seen or forgotten, or one that shares the overflow cell.
 func (b *Keyed) State(k core.Key) State { return b.look(k).state() }
 
+// Latencies is that of a Breaker, for one key.
+func (b *Keyed) Latencies(k core.Key) latency.Snapshot { return b.latenciesOf(k) }
+
 // retired is added to the pins of a cell that is out of service.
 const retired = -1 << 62
 
-// streak is how many windows a run of consecutive failures is remembered in a cell that is otherwise idle.
+// streak is for how many windows a run of consecutive failures, or a learned baseline of latencies, is remembered in a
+// cell that is otherwise idle.
 const streak = 10
 
 // cell returns the cell of a call.
@@ -120,5 +125,8 @@ func (cl *cell) idle(now core.Time) bool {
 	}
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
+	if w := ph.pace.Load(); w != nil && w.Count(now) > 0 || cl.pace.lessons > 0 && now.Sub(cl.pace.seen) < streak*c.Window {
+		return false
+	}
 	return cl.m.state == Closed && (cl.m.opened == 0 || now.Sub(cl.m.since) >= c.Window)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/internal/window"
+	"github.com/mw-go/mw/core/latency"
 )
 
 // model is the breaker without concurrency: the pure control, a plain window and a run of failures. It says what the
@@ -18,11 +19,17 @@ type model struct {
 	inARow int64
 	jitter float64
 	events []string // "from>to: cause"
+
+	pace  pace
+	watch *latency.Window // nil until the rules on slow calls are on
+	due   core.Time
+	limit time.Duration
 }
 
 // modelPermit is what a permit is in a model. done keeps the model from settling twice, as core.Permit does.
 type modelPermit struct {
 	era, place uint32
+	start      core.Time // 0 if nobody wants to know
 	progressed bool
 	done       bool
 }
@@ -43,13 +50,14 @@ func prepared(c Config) Config {
 }
 
 func newModel(c Config, now core.Time) *model {
-	x := &model{config: prepared(c), m: control{since: now, until: longAgo}, jitter: 0.5}
+	x := &model{config: prepared(c), m: control{since: now, until: longAgo}, jitter: 0.5, limit: core.Never}
 	x.empty(now)
 	return x
 }
 
 func (x *model) empty(now core.Time) {
 	x.layout, x.ring, x.inARow = window.NewLayout(now, x.config.Window), window.Ring{}, 0
+	x.watch, x.due = nil, longAgo
 }
 
 // to takes the next control and does what goes with a change of era.
@@ -68,34 +76,92 @@ func (x *model) to(next control) {
 }
 
 func (x *model) acquire(now core.Time) (p *modelPermit, reason core.Reason, after time.Duration) {
+	watched := x.m.state == Closed && x.config.Latency.Watch
+	if watched {
+		x.look(now)
+	}
 	next, a := x.m.admit(&x.config, now, x.jitter)
 	x.to(next)
 	if a.reason != 0 {
 		return nil, a.reason, a.after
 	}
-	return &modelPermit{era: next.era, place: a.place}, 0, 0
+	p = &modelPermit{era: next.era, place: a.place}
+	switch {
+	case p.place != noPlace:
+		p.start = now
+	case watched: // not the one call that finds, after a Tune, that the votes suffice
+		p.start = now
+		x.watch.Begin(now)
+	}
+	return p, 0, 0
+}
+
+// look judges the latencies if that is due.
+func (x *model) look(now core.Time) {
+	if x.m.state != Closed || now < x.due {
+		return
+	}
+	l := &x.config.Latency
+	shape := latency.Config{Window: l.Window, InFlight: true}
+	if x.watch == nil {
+		x.watch, _ = latency.NewStriped(shape, 1)
+	} else if err := x.watch.Tune(shape); err != nil {
+		panic(err)
+	}
+	x.watch.Mark([latency.Marks]time.Duration{l.SlowCall, l.Max})
+	var cause string
+	x.pace, cause = x.pace.judge(&x.config, x.pace.read(x.watch, &x.config, now), now)
+	x.limit = x.pace.limit(l)
+	x.due = x.watch.SliceEnd(now)
+	if cause != "" {
+		x.pace = x.pace.opened()
+		x.to(x.m.open(&x.config, now, x.jitter, cause))
+	}
+}
+
+// inWindow reports whether p is counted in the window of latencies.
+func (x *model) inWindow(p *modelPermit) bool {
+	return p.place == noPlace && p.start != 0 && x.m.state == Closed && p.era == x.m.era
 }
 
 func (x *model) progress(p *modelPermit, now core.Time) {
-	if p.place == noPlace || p.progressed || p.done {
+	if p.start == 0 || p.progressed || p.done {
 		return
 	}
 	p.progressed = true
-	x.vote(p, now, good)
+	if p.place != noPlace {
+		x.vote(p, now, core.Success)
+	} else if x.inWindow(p) {
+		x.watch.End(p.start, now, true)
+	}
 }
 
 func (x *model) restart(p *modelPermit, now core.Time) {
-	if p.place == noPlace || p.progressed || p.done || x.m.state != HalfOpen || p.era != x.m.era {
+	if p.start == 0 || p.progressed || p.done {
+		return
+	}
+	if x.inWindow(p) {
+		x.watch.End(p.start, now, false)
+		x.watch.Begin(now)
+	}
+	p.start = now
+	if p.place == noPlace || x.m.state != HalfOpen || p.era != x.m.era {
 		return
 	}
 	x.m.probe.restart(p.place, now)
 	x.m.until = x.m.gate(&x.config)
 }
 
-func (x *model) vote(p *modelPermit, now core.Time, v vote) {
-	if x.m.state == HalfOpen && p.era == x.m.era {
-		x.to(x.m.settle(&x.config, now, p.place, v, x.jitter))
+func (x *model) vote(p *modelPermit, now core.Time, o core.Outcome) {
+	if x.m.state != HalfOpen || p.era != x.m.era {
+		return
 	}
+	v := voteOf(&x.config, o)
+	if x.config.Latency.Watch && now.Sub(p.start) >= x.pace.limit(&x.config.Latency) &&
+		(v == good || o == core.Canceled || o == core.Expired) {
+		v = bad
+	}
+	x.to(x.m.settle(&x.config, now, p.place, v, x.jitter))
 }
 
 func (x *model) settle(p *modelPermit, now core.Time, o core.Outcome) {
@@ -103,11 +169,10 @@ func (x *model) settle(p *modelPermit, now core.Time, o core.Outcome) {
 		return
 	}
 	p.done = true
-	v := voteOf(&x.config, o)
 	era := p.era
 	if p.place != noPlace {
 		if !p.progressed {
-			x.vote(p, now, v)
+			x.vote(p, now, o)
 			return
 		}
 		era++
@@ -115,7 +180,18 @@ func (x *model) settle(p *modelPermit, now core.Time, o core.Outcome) {
 	if x.m.state != Closed || era != x.m.era {
 		return
 	}
-	x.record(now, v)
+	watched := x.inWindow(p)
+	if watched && !p.progressed {
+		left := (o == core.Canceled || o == core.Expired) && now.Sub(p.start) >= x.limit
+		if left && o == core.Expired {
+			o = core.Timeout
+		}
+		x.watch.End(p.start, now, o == core.Success || o == core.Timeout || left)
+	}
+	x.record(now, voteOf(&x.config, o))
+	if watched {
+		x.look(now)
+	}
 }
 
 func (x *model) record(now core.Time, v vote) {
@@ -149,4 +225,7 @@ func (x *model) tune(c Config) {
 
 func (x *model) trip(now core.Time, d time.Duration) { x.to(x.m.trip(&x.config, now, d)) }
 
-func (x *model) reset(now core.Time) { x.to(x.m.reset(now)) }
+func (x *model) reset(now core.Time) {
+	x.pace, x.limit = pace{}, core.Never
+	x.to(x.m.reset(now))
+}

@@ -22,6 +22,20 @@ func TestNothingAllocates(t *testing.T) {
 			"RankIndex":   func() { RankIndex(hist, 100) },
 			"RankIndexes": func() { RankIndexes(found, hist, ranks) },
 			"SumFloat32":  func() { SumFloat32(floats) },
+			"arguments on the stack": func() {
+				var hist, more [208]uint32
+				var ns [64]int64
+				var long [32]uint64
+				var few [16]atomic.Uint32
+				var x [40]float32
+				Record(hist[:], ns[:], 3)
+				BucketIndex(more[:], ns[:], 3)
+				SubUint32(more[:], hist[:])
+				AddShared(more[:], few[:])
+				AddUint64(long[:], long[:])
+				i, _ := RankIndex(hist[:], 64)
+				sink += uint64(AddUint32(hist[:], more[:])) + Sum(hist[:]) + uint64(i) + uint64(SumFloat32(x[:]))
+			},
 		} {
 			if n := testing.AllocsPerRun(50, call); n != 0 {
 				t.Errorf("%s allocates %v times", name, n)

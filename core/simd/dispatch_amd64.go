@@ -6,11 +6,12 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/mw-go/mw/internal/scalar"
 	"golang.org/x/sys/cpu"
 )
 
-// useAVX2 is changed by tests alone.
+//go:generate go run -C _asm . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg simd
+
+// useAVX2 says whether the kernels run. Only tests change it.
 var useAVX2 = cpu.X86.HasAVX2
 
 func level() string {
@@ -20,21 +21,20 @@ func level() string {
 	return "go"
 }
 
-// Below these lengths the plain form is the faster one.
+// Below these lengths the plain form is as fast or faster: measured on Zen 4. The first two are what a kernel can take at
+// all; only for ranks does the plain form win beyond that.
 const (
-	minIndex  = 8
-	minMerge  = 16
-	minMerge8 = 8
-	minSum    = 32
-	minRank   = 64
-	minFloats = 64
+	minVector = 8  // one block of most kernels
+	minSum    = 32 // one block
+	minRank   = 96
 )
 
-// The functions below do what they can by a kernel and return how many elements that was. The plain form does the rest.
+// Each function below does what it can by a kernel and returns how many elements that was, from the first. The plain form
+// does the rest. None is called with slices of different length.
 
 func bucketIndex(dst []uint32, ns []int64, bits int) int {
 	n := len(ns)
-	if !useAVX2 || n < minIndex || shareBytes(dst, ns) {
+	if !useAVX2 || n < minVector || overlap(dst, ns) {
 		return 0
 	}
 	bucketIndexAVX2(&dst[0], &ns[0], n/8, bits)
@@ -44,48 +44,63 @@ func bucketIndex(dst []uint32, ns []int64, bits int) int {
 	return n
 }
 
+func record(hist []uint32, ns []int64, bits int) int {
+	n := len(ns)
+	if !useAVX2 || n < minVector || len(hist) < Buckets(bits) || overlap(hist, ns) {
+		return 0
+	}
+	recordAVX2(&hist[0], &ns[0], n/8, bits)
+	return n &^ 7
+}
+
 func addUint32(dst, src []uint32) int {
-	n := len(src) &^ 7
-	if !useAVX2 || n < minMerge || trails(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 4*n) {
+	n := len(src)
+	if !useAVX2 || n < minVector || trails(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 4*n) {
 		return 0
 	}
 	addUint32AVX2(&dst[0], &src[0], n/8)
-	return n
+	return n &^ 7
 }
 
 func subUint32(dst, src []uint32) int {
-	n := len(src) &^ 7
-	if !useAVX2 || n < minMerge || trails(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 4*n) {
+	n := len(src)
+	if !useAVX2 || n < minVector || trails(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 4*n) {
 		return 0
 	}
 	subUint32AVX2(&dst[0], &src[0], n/8)
-	return n
+	return n &^ 7
 }
 
 func addUint64(dst, src []uint64) int {
-	n := len(src) &^ 3
-	if !useAVX2 || n < minMerge8 || trails(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 8*n) {
+	n := len(src)
+	if !useAVX2 || n < minVector || trails(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 8*n) {
 		return 0
 	}
 	addUint64AVX2(&dst[0], &src[0], n/4)
-	return n
+	return n &^ 3
 }
 
+// addShared reads elements that others write by atomic additions. The elements are aligned to their four bytes, so none
+// crosses a cache line, and the processor does not tear one. Intel and AMD promise that for a load of four aligned bytes;
+// for the elements of a vector load the manuals promise it only within 16 aligned bytes, but in practice every processor
+// with AVX2 keeps it, and the vectorised loops of the JVM over int arrays rely on it (a Java int must not tear either).
+// Each element is loaded once. On amd64 an atomic load is an ordinary one, so the kernel sees no less than a loop of Load
+// would; only the order in which the elements of a vector are read is open, and AddShared promises none.
 func addShared(dst []uint32, src []atomic.Uint32) int {
-	n := len(src) &^ 7
-	if !useAVX2 || n < minMerge || trails(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 4*n) {
+	n := len(src)
+	if !useAVX2 || n < minVector || trails(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 4*n) {
 		return 0
 	}
 	addUint32AVX2(&dst[0], (*uint32)(unsafe.Pointer(&src[0])), n/8)
-	return n
+	return n &^ 7
 }
 
 func sum(counts []uint32) (done int, part uint64) {
-	n := len(counts) &^ 31
+	n := len(counts)
 	if !useAVX2 || n < minSum {
 		return 0, 0
 	}
-	return n, sumAVX2(&counts[0], n/32)
+	return n &^ 31, sumAVX2(&counts[0], n/32)
 }
 
 func passBelow(counts []uint32, before, rank uint64) (passed int, below uint64) {
@@ -96,23 +111,21 @@ func passBelow(counts []uint32, before, rank uint64) (passed int, below uint64) 
 	return 32 * blocks, below
 }
 
-func addLanes(lanes *[scalar.Lanes]float32, x []float32) int {
-	n := len(x) &^ (scalar.Lanes - 1)
-	if !useAVX2 || n < minFloats {
-		return 0
+func sumFloat32(x []float32) (sum float32, ok bool) {
+	if !useAVX2 || len(x) == 0 {
+		return 0, false
 	}
-	addLanesAVX2(lanes, &x[0], n/scalar.Lanes)
-	return n
+	return sumFloat32AVX2(&x[0], len(x)), true
 }
 
-// trails reports whether dst begins within the size bytes behind the beginning of src. Then elements of src are written
-// before they are read, and a kernel, which reads a block before it writes one, would not see that.
+// trails reports whether dst begins within the size bytes at src, but not at their beginning. Then a loop would read
+// elements that it has written before; a kernel, which reads a whole block before it writes, would not.
 func trails(dst, src unsafe.Pointer, size int) bool {
 	return uintptr(dst)-uintptr(src)-1 < uintptr(size-1)
 }
 
-// shareBytes reports whether the slices overlap, which takes unsafe to bring about.
-func shareBytes(dst []uint32, ns []int64) bool {
-	d, s := uintptr(unsafe.Pointer(&dst[0])), uintptr(unsafe.Pointer(&ns[0]))
-	return d < s+8*uintptr(len(ns)) && s < d+4*uintptr(len(dst))
+// overlap reports whether the two share memory, which takes package unsafe to bring about.
+func overlap(counts []uint32, ns []int64) bool {
+	c, d := uintptr(unsafe.Pointer(&counts[0])), uintptr(unsafe.Pointer(&ns[0]))
+	return c < d+8*uintptr(len(ns)) && d < c+4*uintptr(len(counts))
 }

@@ -1,9 +1,22 @@
-// Package simd holds the kernels behind core/latency: the bucket of each of many durations, histograms added and
+// Package simd holds the kernels behind core/latency: the buckets of many durations at once, histograms counted, added and
 // subtracted, and the bucket that holds a rank.
 //
+//	durations --BucketIndex--> buckets --Count--> histogram --AddUint32--> window --RankIndex--> quantile
+//	    |                                             ^                      |
+//	    +-------------------Record--------------------+                      +--SubUint32--> expired slices out
+//
 // Every function is exact: it returns the same, bit by bit, whether a kernel in assembly runs or the plain Go form. On
-// amd64 with AVX2 the kernels run; elsewhere, with the build tag purego, and with GODEBUG=cpu.avx2=off the plain form
-// does. Level tells which. Below a few dozen elements the plain form is the faster one and runs everywhere.
+// amd64 with AVX2 the kernels run; elsewhere, with the build tag purego, and with GODEBUG=cpu.avx2=off, the plain form
+// does. Level tells which.
+//
+//	function                                  plain form on slices shorter than   because
+//	BucketIndex, Record                       8                                   a kernel takes blocks of 8
+//	AddUint32, AddUint64, SubUint32,
+//	AddShared                                 8                                   as fast at 4, slower from 8
+//	Sum                                       32                                  a kernel takes blocks of 32
+//	RankIndex, RankIndexes                    96                                  faster at 32 to 64
+//	SumFloat32                                1                                   never faster
+//	Count                                     any                                 it has no kernel; Record is its fast form
 //
 // # Buckets
 //
@@ -19,9 +32,15 @@
 //
 // # Slices
 //
-// A function over several slices works on the length of the shortest, as copy does, and leaves the rest alone. An empty or nil slice is
-// no work. Slices may share memory: the result is that of going through them element by element in ascending order.
+// A function over several slices works on the length of the shortest, as copy does, and leaves the rest alone. An empty or
+// nil slice is no work. Slices may share memory, wholly or in part: the result is that of going through them element by
+// element in ascending order.
 //
-// Nothing allocates, blocks or panics, unless it says so. Distinct data may be worked on concurrently; on the same data only AddShared's
-// source may be written meanwhile.
+// Nothing allocates or blocks, and only a number of bits out of range panics. Distinct data may be worked on concurrently;
+// of the same data only the source of AddShared may be written meanwhile. A goroutine is not preempted within a kernel: a
+// million durations in one call of Record hold up a garbage collection by half a millisecond.
+//
+// # When not to use it
+//
+// For single durations use BucketOf and an increment: a kernel pays from eight durations on.
 package simd

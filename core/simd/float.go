@@ -6,14 +6,14 @@ import "github.com/mw-go/mw/internal/scalar"
 //
 // The order is fixed: 32 partial sums begin at +0, the l-th takes x[l], x[l+32], x[l+64], ... in turn; then the upper 16
 // are added to the lower 16, the upper 8 of these to the lower 8, and so on. The error is at most
-// (ceil(n/32)+5) * 2^-24 times the sum of the absolute values, to first order: for long slices a thirty-second of
-// that of a plain loop.
+// (ceil(n/32)+5) * 2^-24 times the sum of the absolute values, to first order: for long slices a thirty-second of that of
+// a plain loop.
 //
-// A NaN among the elements, or infinities of both signs, among the elements or by overflow of partial sums, make the sum NaN; its
-// payload is not specified. The sum of nothing is +0.
+// A NaN among the elements makes the sum NaN, and so do infinities of both signs, be they elements or partial sums that
+// overflow. The payload of the NaN is not specified. The sum of nothing is +0.
 func SumFloat32(x []float32) float32 {
-	var lanes [scalar.Lanes]float32
-	done := addLanes(&lanes, x)
-	scalar.AddLanes(&lanes, x[done:])
-	return scalar.Fold(&lanes)
+	if sum, ok := sumFloat32(x); ok {
+		return sum
+	}
+	return scalar.SumFloat32(x)
 }

@@ -9,7 +9,12 @@ package simd
 //go:noescape
 func bucketIndexAVX2(dst *uint32, ns *int64, blocks int, bits int)
 
-// addUint32AVX2 adds src to dst, blocks times 8 counts, saturating. It works like scalar.AddUint32.
+// recordAVX2 counts blocks times 8 durations in hist, which has all the buckets. It works like scalar.Record.
+//
+//go:noescape
+func recordAVX2(hist *uint32, ns *int64, blocks int, bits int)
+
+// addUint32AVX2 adds src to dst, blocks times 8 counts, saturating. It works like scalar.AddUint32. It loads each element of src once.
 //
 //go:noescape
 func addUint32AVX2(dst *uint32, src *uint32, blocks int)
@@ -34,7 +39,7 @@ func sumAVX2(counts *uint32, blocks int) uint64
 //go:noescape
 func rankBlocksAVX2(counts *uint32, blocks int, before uint64, rank uint64) (passed int, below uint64)
 
-// addLanesAVX2 adds blocks times 32 elements of x to the lanes. It works like scalar.AddLanes.
+// sumFloat32AVX2 returns the sum of n elements, n at least 1. It works like scalar.SumFloat32.
 //
 //go:noescape
-func addLanesAVX2(lanes *[32]float32, x *float32, blocks int)
+func sumFloat32AVX2(x *float32, n int) float32

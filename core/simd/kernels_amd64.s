@@ -10,27 +10,26 @@ TEXT ·bucketIndexAVX2(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         ns+8(FP), DX
 	MOVQ         blocks+16(FP), BX
-	MOVQ         bits+24(FP), CX
-	MOVQ         CX, SI
-	MOVQ         $0x000000107fffffff, DI
-	VMOVQ        DI, X0
+	MOVQ         $0x000000107fffffff, CX
+	VMOVQ        CX, X0
 	VPBROADCASTQ X0, Y0
-	MOVQ         $0x4338000000000000, DI
-	VMOVQ        DI, X1
+	MOVQ         $0x4338000000000000, CX
+	VMOVQ        CX, X1
 	VPBROADCASTQ X1, Y1
-	VPXOR        Y2, Y2, Y2
-	MOVL         $0x00000409, DI
-	SHLL         CL, DI
-	VMOVD        DI, X3
+	VPXOR        Y4, Y4, Y4
+	MOVQ         bits+24(FP), CX
+	MOVL         $0x00000409, SI
+	SHLL         CL, SI
+	VMOVD        SI, X2
+	VPBROADCASTD X2, Y2
+	MOVL         $0x0000001a, SI
+	SHLL         CL, SI
+	DECL         SI
+	VMOVD        SI, X3
 	VPBROADCASTD X3, Y3
-	MOVL         $0x0000001a, DI
-	SHLL         CL, DI
-	DECL         DI
-	VMOVD        DI, X4
-	VPBROADCASTD X4, Y4
-	MOVL         $0x00000014, DI
-	SUBL         SI, DI
-	VMOVD        DI, X5
+	MOVL         $0x00000014, SI
+	SUBL         CX, SI
+	VMOVD        SI, X5
 	CMPQ         BX, $0x02
 	JB           two_done
 
@@ -43,9 +42,9 @@ two:
 	VSUBPD  Y1, Y7, Y7
 	VSHUFPS $0xdd, Y7, Y6, Y6
 	VPSRAD  X5, Y6, Y6
-	VPSUBD  Y3, Y6, Y6
-	VPMAXSD Y2, Y6, Y6
-	VPMINSD Y4, Y6, Y6
+	VPSUBD  Y2, Y6, Y6
+	VPMAXSD Y4, Y6, Y6
+	VPMINSD Y3, Y6, Y6
 	VPERMQ  $0xd8, Y6, Y6
 	VMOVDQU Y6, (AX)
 	VPMINSD 64(DX), Y0, Y6
@@ -56,9 +55,9 @@ two:
 	VSUBPD  Y1, Y7, Y7
 	VSHUFPS $0xdd, Y7, Y6, Y6
 	VPSRAD  X5, Y6, Y6
-	VPSUBD  Y3, Y6, Y6
-	VPMAXSD Y2, Y6, Y6
-	VPMINSD Y4, Y6, Y6
+	VPSUBD  Y2, Y6, Y6
+	VPMAXSD Y4, Y6, Y6
+	VPMINSD Y3, Y6, Y6
 	VPERMQ  $0xd8, Y6, Y6
 	VMOVDQU Y6, 32(AX)
 	ADDQ    $0x00000080, DX
@@ -80,9 +79,9 @@ one:
 	VSUBPD  Y1, Y7, Y7
 	VSHUFPS $0xdd, Y7, Y6, Y6
 	VPSRAD  X5, Y6, Y6
-	VPSUBD  Y3, Y6, Y6
-	VPMAXSD Y2, Y6, Y6
-	VPMINSD Y4, Y6, Y6
+	VPSUBD  Y2, Y6, Y6
+	VPMAXSD Y4, Y6, Y6
+	VPMINSD Y3, Y6, Y6
 	VPERMQ  $0xd8, Y6, Y6
 	VMOVDQU Y6, (AX)
 	ADDQ    $0x00000040, DX
@@ -94,6 +93,223 @@ one:
 one_done:
 	VZEROUPPER
 	RET
+
+// func recordAVX2(hist *uint32, ns *int64, blocks int, bits int)
+// Requires: AVX, AVX2
+TEXT ·recordAVX2(SB), NOSPLIT, $0-32
+	MOVQ         hist+0(FP), AX
+	MOVQ         ns+8(FP), DX
+	MOVQ         blocks+16(FP), BX
+	MOVQ         $0x000000107fffffff, CX
+	VMOVQ        CX, X0
+	VPBROADCASTQ X0, Y0
+	MOVQ         $0x4338000000000000, CX
+	VMOVQ        CX, X1
+	VPBROADCASTQ X1, Y1
+	VPXOR        Y4, Y4, Y4
+	MOVQ         bits+24(FP), CX
+	MOVL         $0x00000409, SI
+	SHLL         CL, SI
+	VMOVD        SI, X2
+	VPBROADCASTD X2, Y2
+	MOVL         $0x0000001a, SI
+	SHLL         CL, SI
+	DECL         SI
+	VMOVD        SI, X3
+	VPBROADCASTD X3, Y3
+	MOVL         $0x00000014, SI
+	SUBL         CX, SI
+	VMOVD        SI, X5
+	VPMINSD      (DX), Y0, Y6
+	VPADDQ       Y1, Y6, Y6
+	VSUBPD       Y1, Y6, Y6
+	VPMINSD      32(DX), Y0, Y7
+	VPADDQ       Y1, Y7, Y7
+	VSUBPD       Y1, Y7, Y7
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPSRAD       X5, Y6, Y6
+	VPSUBD       Y2, Y6, Y6
+	VPMAXSD      Y4, Y6, Y6
+	VPMINSD      Y3, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	DECQ         BX
+	JZ           last
+
+next:
+	VEXTRACTI128 $0x01, Y6, X7
+	VMOVQ        X6, CX
+	VPEXTRQ      $0x01, X6, SI
+	VMOVQ        X7, DI
+	VPEXTRQ      $0x01, X7, R8
+	VPMINSD      64(DX), Y0, Y6
+	VPADDQ       Y1, Y6, Y6
+	VSUBPD       Y1, Y6, Y6
+	VPMINSD      96(DX), Y0, Y7
+	VPADDQ       Y1, Y7, Y7
+	VSUBPD       Y1, Y7, Y7
+	VSHUFPS      $0xdd, Y7, Y6, Y6
+	VPSRAD       X5, Y6, Y6
+	VPSUBD       Y2, Y6, Y6
+	VPMAXSD      Y4, Y6, Y6
+	VPMINSD      Y3, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VMOVDQA      Y6, Y6
+	MOVL         CX, R9
+	SHRQ         $0x20, CX
+	ADDL         $0x01, (AX)(R9*4)
+	JC           wrapped0
+
+counted0:
+	ADDL $0x01, (AX)(CX*4)
+	JC   wrapped1
+
+counted1:
+	MOVL SI, CX
+	SHRQ $0x20, SI
+	ADDL $0x01, (AX)(CX*4)
+	JC   wrapped2
+
+counted2:
+	ADDL $0x01, (AX)(SI*4)
+	JC   wrapped3
+
+counted3:
+	MOVL DI, CX
+	SHRQ $0x20, DI
+	ADDL $0x01, (AX)(CX*4)
+	JC   wrapped4
+
+counted4:
+	ADDL $0x01, (AX)(DI*4)
+	JC   wrapped5
+
+counted5:
+	MOVL R8, CX
+	SHRQ $0x20, R8
+	ADDL $0x01, (AX)(CX*4)
+	JC   wrapped6
+
+counted6:
+	ADDL $0x01, (AX)(R8*4)
+	JC   wrapped7
+
+counted7:
+	ADDQ $0x40, DX
+	DECQ BX
+	JNZ  next
+
+last:
+	VEXTRACTI128 $0x01, Y6, X0
+	VMOVQ        X6, CX
+	VPEXTRQ      $0x01, X6, DX
+	VMOVQ        X0, BX
+	VPEXTRQ      $0x01, X0, SI
+	MOVL         CX, DI
+	SHRQ         $0x20, CX
+	ADDL         $0x01, (AX)(DI*4)
+	JC           wrapped0_last
+
+counted0_last:
+	ADDL $0x01, (AX)(CX*4)
+	JC   wrapped1_last
+
+counted1_last:
+	MOVL DX, CX
+	SHRQ $0x20, DX
+	ADDL $0x01, (AX)(CX*4)
+	JC   wrapped2_last
+
+counted2_last:
+	ADDL $0x01, (AX)(DX*4)
+	JC   wrapped3_last
+
+counted3_last:
+	MOVL BX, CX
+	SHRQ $0x20, BX
+	ADDL $0x01, (AX)(CX*4)
+	JC   wrapped4_last
+
+counted4_last:
+	ADDL $0x01, (AX)(BX*4)
+	JC   wrapped5_last
+
+counted5_last:
+	MOVL SI, CX
+	SHRQ $0x20, SI
+	ADDL $0x01, (AX)(CX*4)
+	JC   wrapped6_last
+
+counted6_last:
+	ADDL $0x01, (AX)(SI*4)
+	JC   wrapped7_last
+
+counted7_last:
+	VZEROUPPER
+	RET
+
+wrapped0:
+	MOVL $0xffffffff, (AX)(R9*4)
+	JMP  counted0
+
+wrapped1:
+	MOVL $0xffffffff, (AX)(CX*4)
+	JMP  counted1
+
+wrapped2:
+	MOVL $0xffffffff, (AX)(CX*4)
+	JMP  counted2
+
+wrapped3:
+	MOVL $0xffffffff, (AX)(SI*4)
+	JMP  counted3
+
+wrapped4:
+	MOVL $0xffffffff, (AX)(CX*4)
+	JMP  counted4
+
+wrapped5:
+	MOVL $0xffffffff, (AX)(DI*4)
+	JMP  counted5
+
+wrapped6:
+	MOVL $0xffffffff, (AX)(CX*4)
+	JMP  counted6
+
+wrapped7:
+	MOVL $0xffffffff, (AX)(R8*4)
+	JMP  counted7
+
+wrapped0_last:
+	MOVL $0xffffffff, (AX)(DI*4)
+	JMP  counted0_last
+
+wrapped1_last:
+	MOVL $0xffffffff, (AX)(CX*4)
+	JMP  counted1_last
+
+wrapped2_last:
+	MOVL $0xffffffff, (AX)(CX*4)
+	JMP  counted2_last
+
+wrapped3_last:
+	MOVL $0xffffffff, (AX)(DX*4)
+	JMP  counted3_last
+
+wrapped4_last:
+	MOVL $0xffffffff, (AX)(CX*4)
+	JMP  counted4_last
+
+wrapped5_last:
+	MOVL $0xffffffff, (AX)(BX*4)
+	JMP  counted5_last
+
+wrapped6_last:
+	MOVL $0xffffffff, (AX)(CX*4)
+	JMP  counted6_last
+
+wrapped7_last:
+	MOVL $0xffffffff, (AX)(SI*4)
+	JMP  counted7_last
 
 // func addUint32AVX2(dst *uint32, src *uint32, blocks int)
 // Requires: AVX, AVX2
@@ -358,51 +574,68 @@ found:
 	VZEROUPPER
 	RET
 
-// func addLanesAVX2(lanes *[32]float32, x *float32, blocks int)
-// Requires: AVX
-TEXT ·addLanesAVX2(SB), NOSPLIT, $0-24
-	MOVQ    lanes+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    blocks+16(FP), DX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	CMPQ    DX, $0x02
-	JB      two_done
+// func sumFloat32AVX2(x *float32, n int) float32
+// Requires: AVX, AVX2, SSE
+TEXT ·sumFloat32AVX2(SB), NOSPLIT, $0-20
+	MOVQ  x+0(FP), AX
+	MOVQ  n+8(FP), CX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	MOVQ  CX, DX
+	SHRQ  $0x05, DX
+	CMPQ  DX, $0x01
+	JB    row_done
 
-two:
-	VADDPS (CX), Y0, Y0
-	VADDPS 32(CX), Y1, Y1
-	VADDPS 64(CX), Y2, Y2
-	VADDPS 96(CX), Y3, Y3
-	VADDPS 128(CX), Y0, Y0
-	VADDPS 160(CX), Y1, Y1
-	VADDPS 192(CX), Y2, Y2
-	VADDPS 224(CX), Y3, Y3
-	ADDQ   $0x00000100, CX
-	SUBQ   $0x02, DX
-	CMPQ   DX, $0x02
-	JAE    two
-
-two_done:
-	CMPQ DX, $0x01
-	JB   one_done
-
-one:
-	VADDPS (CX), Y0, Y0
-	VADDPS 32(CX), Y1, Y1
-	VADDPS 64(CX), Y2, Y2
-	VADDPS 96(CX), Y3, Y3
-	ADDQ   $0x00000080, CX
+row:
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+	VADDPS 96(AX), Y3, Y3
+	ADDQ   $0x00000080, AX
 	SUBQ   $0x01, DX
 	CMPQ   DX, $0x01
-	JAE    one
+	JAE    row
 
-one_done:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
+row_done:
+	ANDQ         $0x1f, CX
+	JZ           fold
+	MOVQ         $0x0706050403020100, DX
+	VMOVQ        DX, X4
+	VPMOVZXBD    X4, Y4
+	VMOVD        CX, X5
+	VPBROADCASTD X5, Y5
+	MOVL         $0x00000008, CX
+	VMOVD        CX, X6
+	VPBROADCASTD X6, Y6
+	VPCMPGTD     Y4, Y5, Y7
+	VMASKMOVPS   (AX), Y7, Y7
+	VADDPS       Y7, Y0, Y0
+	VPSUBD       Y6, Y5, Y5
+	VPCMPGTD     Y4, Y5, Y7
+	VMASKMOVPS   32(AX), Y7, Y7
+	VADDPS       Y7, Y1, Y1
+	VPSUBD       Y6, Y5, Y5
+	VPCMPGTD     Y4, Y5, Y7
+	VMASKMOVPS   64(AX), Y7, Y7
+	VADDPS       Y7, Y2, Y2
+	VPSUBD       Y6, Y5, Y5
+	VPCMPGTD     Y4, Y5, Y7
+	VMASKMOVPS   96(AX), Y7, Y7
+	VADDPS       Y7, Y3, Y3
+	VPSUBD       Y6, Y5, Y5
+
+fold:
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVHLPS     X0, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDSS       X1, X0, X0
 	VZEROUPPER
+	MOVSS        X0, ret+16(FP)
 	RET

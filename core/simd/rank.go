@@ -15,8 +15,8 @@ func RankIndex(counts []uint32, rank uint64) (i int, before uint64) {
 	return rankFrom(counts, 0, max(rank, 1))
 }
 
-// RankIndexes sets each dst[i] to the bucket that holds ranks[i], as RankIndex does, and returns how many it has set. Ascending
-// ranks take one pass over the counts together; a rank below the one before it begins another.
+// RankIndexes sets each dst[i] to the bucket that holds ranks[i], as RankIndex does, and returns how many it has set.
+// Ascending ranks take one pass over the counts together; a rank below the one before it begins another.
 func RankIndexes(dst []int, counts []uint32, ranks []uint64) int {
 	n := min(len(dst), len(ranks))
 	at, before, last := 0, uint64(0), uint64(0)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mw-go/mw"
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/breaker"
 	"github.com/mw-go/mw/core/policy"
 	"github.com/mw-go/mw/hotconfig"
 	"github.com/mw-go/mw/httpmw"
@@ -31,6 +32,7 @@ type service struct {
 	url      string
 	live     *hotconfig.Live[Config]
 	upstream *upstream
+	payments *breaker.Breaker
 	set      *policy.Set
 	servers  []*http.Server
 	failed   chan error
@@ -68,7 +70,7 @@ func start(o options) (*service, error) {
 func (s *service) wire(log *slog.Logger, provider string) (http.Handler, error) {
 	clients, err1 := s.set.KeyedRateLimit("clients", core.Hooks{})
 	room, err2 := s.set.Bulkhead("shop", core.Hooks{})
-	breaker, err3 := s.set.Breaker("payments", core.Hooks{})
+	payments, err3 := s.set.Breaker("payments", core.Hooks{})
 	places, err4 := s.set.Bulkhead("payments", core.Hooks{})
 	if err := errors.Join(err1, err2, err3, err4, s.set.Check()); err != nil {
 		return nil, err
@@ -76,8 +78,9 @@ func (s *service) wire(log *slog.Logger, provider string) (http.Handler, error) 
 	if err := hotconfig.Bind(s.live, func(c *Config) policy.Config { return c.Policies }, s.set); err != nil {
 		return nil, err
 	}
+	s.payments = payments
 	client := &http.Client{Transport: mw.Chain(
-		httpmw.ClientGuard(httpmw.Guarded{Guard: breaker}, httpmw.Guarded{Guard: places}),
+		httpmw.ClientGuard(httpmw.Guarded{Guard: payments}, httpmw.Guarded{Guard: places}),
 	)(&http.Transport{MaxIdleConnsPerHost: 64})}
 	shop := &shop{live: s.live, payments: client, provider: provider, upstream: s.upstream, status: s.status}
 

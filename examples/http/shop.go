@@ -43,7 +43,7 @@ func tryThis(url string) string {
 	lines := []string{
 		"curl -i " + url + "/products                 # rate limited: see the RateLimit fields",
 		"curl -i -X POST " + url + "/orders           # calls the payment provider",
-		"curl -X POST " + url + "/upstream/failing    # or hanging, healthy: what the provider does",
+		"curl -X POST " + url + "/upstream/failing    # or hanging, slow, healthy: what the provider does",
 		"for i in $(seq 40); do curl -s -o /dev/null -w '%{http_code} ' -X POST " + url + "/orders; done   # the breaker opens",
 		"curl " + url + "/status                      # what every guard counts",
 	}

@@ -18,9 +18,10 @@ const (
 	healthy = iota
 	failing
 	hanging
+	slow
 )
 
-var modeNames = [...]string{"healthy", "failing", "hanging"}
+var modeNames = [...]string{"healthy", "failing", "hanging", "slow"}
 
 // set switches the mode; false if there is none of that name.
 func (u *upstream) set(name string) bool {
@@ -33,7 +34,7 @@ func (u *upstream) set(name string) bool {
 	return false
 }
 
-// ServeHTTP answers a payment after some milliseconds, with an error, or not at all.
+// ServeHTTP answers a payment after some milliseconds or many, with an error, or not at all.
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.calls.Add(1)
 	switch u.mode.Load() {
@@ -41,11 +42,18 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "database is down", http.StatusInternalServerError)
 	case hanging:
 		<-r.Context().Done() // until the caller gives up
+	case slow:
+		pay(w, r, 150*time.Millisecond)
 	default:
-		select {
-		case <-time.After(3 * time.Millisecond):
-		case <-r.Context().Done():
-		}
-		fmt.Fprintln(w, "paid")
+		pay(w, r, 3*time.Millisecond)
 	}
+}
+
+// pay answers after a while.
+func pay(w http.ResponseWriter, r *http.Request, takes time.Duration) {
+	select {
+	case <-time.After(takes):
+	case <-r.Context().Done():
+	}
+	fmt.Fprintln(w, "paid")
 }

@@ -1,38 +1,33 @@
 package scalar
 
-// Lanes is how many partial sums SumFloat32 keeps.
-const Lanes = 32
+// lanes is how many partial sums SumFloat32 keeps.
+const lanes = 32
 
-// SumFloat32 returns the sum of x in the order that core/simd states: lane l takes x[l], x[l+32], x[l+64], ..., and
-// Fold adds the lanes up.
+// SumFloat32 returns the sum of x in the order that core/simd states: partial sum l takes x[l], x[l+32], x[l+64], ..., and
+// fold adds them up.
 func SumFloat32(x []float32) float32 {
-	var lanes [Lanes]float32
-	AddLanes(&lanes, x)
-	return Fold(&lanes)
-}
-
-// rows is how many rows of lanes AddLanes takes at a time: 8 KB, which stay in the first-level cache while the four
-// groups of lanes pass over them.
-const rows = 64
-
-// AddLanes adds each x[i] to lane i%32. Eight lanes at a time, since so many partial sums fit in registers.
-func AddLanes(lanes *[Lanes]float32, x []float32) {
-	for len(x) >= Lanes {
-		block := x[:min(len(x)/Lanes, rows)*Lanes]
-		for g := 0; g < Lanes; g += 8 {
-			addEight((*[8]float32)(lanes[g:]), block[g:])
+	var sums [lanes]float32
+	for len(x) >= lanes {
+		block := x[:min(len(x)/lanes, rows)*lanes]
+		for first := 0; first < lanes; first += 8 {
+			addEight((*[8]float32)(sums[first:]), block[first:])
 		}
 		x = x[len(block):]
 	}
 	for i, v := range x {
-		lanes[i] += v
+		sums[i] += v
 	}
+	return fold(&sums)
 }
 
-// addEight adds the first eight elements of every row of x, the last of which may be cut short after them.
-func addEight(lanes *[8]float32, x []float32) {
-	a, b, c, d := lanes[0], lanes[1], lanes[2], lanes[3]
-	e, f, g, h := lanes[4], lanes[5], lanes[6], lanes[7]
+// rows is how many rows of 32 are added at a time: 8 KB, which stay in the first-level cache while the four groups of
+// eight partial sums, as many as fit in registers, pass over them.
+const rows = 64
+
+// addEight adds the first eight elements of every row of x. The last row may end behind them.
+func addEight(sums *[8]float32, x []float32) {
+	a, b, c, d := sums[0], sums[1], sums[2], sums[3]
+	e, f, g, h := sums[4], sums[5], sums[6], sums[7]
 	for {
 		row := (*[8]float32)(x)
 		a += row[0]
@@ -43,20 +38,19 @@ func addEight(lanes *[8]float32, x []float32) {
 		f += row[5]
 		g += row[6]
 		h += row[7]
-		if len(x) <= Lanes {
+		if len(x) <= lanes {
 			break
 		}
-		x = x[Lanes:]
+		x = x[lanes:]
 	}
-	*lanes = [8]float32{a, b, c, d, e, f, g, h}
+	*sums = [8]float32{a, b, c, d, e, f, g, h}
 }
 
-// Fold adds the upper half of the lanes to the lower half until one is left. It uses up the lanes.
-func Fold(lanes *[Lanes]float32) float32 {
-	for n := Lanes / 2; n > 0; n /= 2 {
-		for i := range n {
-			lanes[i] += lanes[i+n]
-		}
+// fold adds the upper half of the sums to the lower half until one is left.
+func fold(sums *[lanes]float32) float32 {
+	var s [8]float32
+	for i := range s {
+		s[i] = (sums[i] + sums[i+16]) + (sums[i+8] + sums[i+24])
 	}
-	return lanes[0]
+	return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
 }

@@ -1,7 +1,7 @@
 // Command _asm writes the kernels of core/simd. Run it by go generate in that package.
 //
-// Every kernel takes pointers and a number of whole blocks, at least one, and trusts its caller for the rest: the exported functions
-// in core/simd look after lengths, tails and overlap, and internal/scalar says in Go what each kernel does.
+// A kernel takes pointers and a number of whole blocks, at least one, and trusts its caller for the rest: the exported
+// functions of core/simd look after lengths, tails and overlap, and internal/scalar says in Go what each kernel does.
 package main
 
 import (
@@ -13,12 +13,13 @@ import (
 func main() {
 	ConstraintExpr("amd64,!purego")
 	bucketIndex()
-	addUint32("addUint32AVX2", "adds src to dst, blocks times 8 counts, saturating. It works like scalar.AddUint32.")
+	record()
+	addUint32()
 	subUint32()
 	addUint64()
 	sum()
 	rankBlocks()
-	addLanes()
+	sumFloat32()
 	Generate()
 }
 
@@ -29,7 +30,8 @@ func function(name, signature, doc string) {
 	Doc(name + " " + doc)
 }
 
-// finish ends it: the upper halves of the vector registers are cleared, because code that uses SSE, as Go's own does, would be slow after them.
+// finish ends it. The upper halves of the vector registers are cleared: instructions of SSE, as Go's own code has them,
+// would be slow with them in use.
 func finish() {
 	VZEROUPPER()
 	RET()

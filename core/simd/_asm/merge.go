@@ -25,8 +25,9 @@ func combine(op func(dst, src Mem, y reg.VecVirtual)) {
 }
 
 // addUint32 adds min(dst, 2^32-1-src) to src, which cannot overflow.
-func addUint32(name, doc string) {
-	function(name, "func(dst *uint32, src *uint32, blocks int)", doc)
+func addUint32() {
+	function("addUint32AVX2", "func(dst *uint32, src *uint32, blocks int)",
+		"adds src to dst, blocks times 8 counts, saturating. It works like scalar.AddUint32. It loads each element of src once.")
 	ones := YMM()
 	VPCMPEQD(ones, ones, ones)
 	combine(func(dst, src Mem, y reg.VecVirtual) {
@@ -50,7 +51,8 @@ func subUint32() {
 	})
 }
 
-// addUint64 finds the sums that have wrapped: they are below the old value. The comparison is signed, so both have their sign bit turned.
+// addUint64 finds the sums that have wrapped: they are below the old value. The comparison is signed, so both have their
+// sign bit turned.
 func addUint64() {
 	function("addUint64AVX2", "func(dst *uint64, src *uint64, blocks int)",
 		"adds src to dst, blocks times 4 counts, saturating. It works like scalar.AddUint64.")

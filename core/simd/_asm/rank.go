@@ -39,7 +39,8 @@ func zeroed() reg.VecVirtual {
 }
 
 func sum() {
-	function("sumAVX2", "func(counts *uint32, blocks int) uint64", "returns the sum of blocks times 32 counts. It works like scalar.Sum.")
+	function("sumAVX2", "func(counts *uint32, blocks int) uint64",
+		"returns the sum of blocks times 32 counts. It works like scalar.Sum.")
 	counts, blocks := Load(Param("counts"), GP64()), Load(Param("blocks"), GP64())
 	all, odd, all2, odd2 := zeroed(), zeroed(), zeroed(), zeroed()
 	Label("next")
@@ -54,8 +55,8 @@ func sum() {
 	finish()
 }
 
-// rankBlocks passes over the blocks that end below the rank. The sum of each block is compared as soon as it is there; the branches are
-// foreseen, so the blocks overlap in the processor.
+// rankBlocks passes over the blocks that end below the rank. The sum of each block is compared as soon as it is there; the
+// branches are foreseen, so the blocks overlap in the processor.
 func rankBlocks() {
 	function("rankBlocksAVX2", "func(counts *uint32, blocks int, before uint64, rank uint64) (passed int, below uint64)",
 		"passes over whole blocks of 32 counts while the sum, from before on, stays below rank. It works like scalar.RankIndex, "+
