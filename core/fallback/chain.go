@@ -10,8 +10,8 @@ import (
 type Step[T any] struct {
 	// By is the step's policy. Required. Steps with the same policy share its Limit and its counts.
 	By *Fallback
-	// Run answers. before is the last error there is: of the step before, or of what the chain was called with. ctx is done when
-	// the step's Timeout is over. Required.
+	// Run answers. before is the last error there is: of the step before, or of what the chain was called with. ctx is done
+	// when the step's Timeout is over and when Run has returned. Required.
 	Run func(ctx context.Context, before error) (T, error)
 }
 
@@ -83,8 +83,8 @@ func (c Chain[T]) fall(ctx context.Context, v T, first error) (T, From, error) {
 		if ctx.Err() != nil {
 			break
 		}
-		s, verdict := c[i].By.enter(ctx, last)
-		switch verdict {
+		s, next := c[i].By.enter(ctx, last)
+		switch next {
 		case full:
 			last = rejection(s)
 			more = append(more, last)

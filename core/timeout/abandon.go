@@ -32,7 +32,7 @@ type Abandoned struct {
 //
 // In shadow and disabled mode nothing is cut short: fn runs in the caller's goroutine.
 func DoAbandoning[T any](ctx context.Context, t *Timeout, fn func(context.Context) (T, error)) (v T, err error) {
-	if fn == nil {
+	if fn == nil { // what follows is not shared with Do, where fn must not escape
 		return v, errNoFunction
 	}
 	a, inner, cancel, err := t.begin(ctx)
