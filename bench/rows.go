@@ -66,6 +66,8 @@ func table() []Row {
 	rows = append(rows, keyedRows()...)
 	rows = append(rows, bulkheadRows()...)
 	rows = append(rows, retryRows()...)
+	rows = append(rows, timeoutRows()...)
+	rows = append(rows, fallbackRows()...)
 	rows = append(rows, httpRows()...)
 	rows = append(rows, givenTimeRows()...)
 	rows = append(rows, latencyRows()...)

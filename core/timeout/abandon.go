@@ -1,0 +1,158 @@
+package timeout
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/mw-go/mw/core"
+)
+
+// Abandoned tells how a function ended that DoAbandoning had left.
+type Abandoned struct {
+	By    *core.Policy // the policy that it ran under
+	Value any          // what it returned, of the type of that call
+	Err   error
+	Panic *PanicError // its panic, if it ended by one; if it called runtime.Goexit, Value, Err and Panic are all nil
+}
+
+// DoAbandoning is Do for a function that may not look at its context: it runs fn in a goroutine of its own, and returns when
+// the limit is over or ctx is done, with an *Error or ctx.Err(), whether or not fn has returned. Then fn is left
+// behind: what it captured must bear being used after DoAbandoning has returned, which is why the caller chooses this
+// form and no setting does. Never leave a function that writes to something of its caller, such as a
+// http.ResponseWriter.
+//
+// How a function left behind ends, Hooks.OnAbandoned hears. At most MaxAbandoned may run: when so many do, a call
+// whose time is over waits, for its function or for one of the others to end. It is not turned away at the door:
+// functions that hang for ever could then, one by one, close the service.
+//
+// A panic in fn before that is a panic of DoAbandoning, with a *PanicError, and runtime.Goexit in fn is one
+// in the caller's goroutine. Later they end fn's goroutine alone, and are counted.
+//
+// In shadow and disabled mode nothing is cut short: fn runs in the caller's goroutine.
+func DoAbandoning[T any](ctx context.Context, t *Timeout, fn func(context.Context) (T, error)) (v T, err error) {
+	if fn == nil { // what follows is not shared with Do, where fn must not escape
+		return v, errNoFunction
+	}
+	a, inner, cancel, err := t.begin(ctx)
+	if err != nil {
+		return v, err
+	}
+	finished := false
+	defer func() {
+		if !finished {
+			a.Done(0, core.Abandoned(inner))
+		}
+		cancel()
+	}()
+	if a.by.Mode == core.Enforce {
+		v, err = detach(inner, t, a.by, fn)
+	} else {
+		v, err = fn(inner)
+	}
+	o, err := a.judge(inner, err)
+	finished = true
+	a.Done(0, o)
+	return v, err
+}
+
+// flight is a function in a goroutine of its own. Exactly one side settles it: the function when it has ended, or the
+// caller when it leaves.
+type flight[T any] struct {
+	settled atomic.Bool
+	ended   chan struct{} // closed if it ended first
+
+	// Written by the function's goroutine before ended is closed.
+	value T
+	err   error
+	exit  exit
+	panic *PanicError
+}
+
+// exit is the way a function ended.
+type exit uint8
+
+const (
+	exited exit = iota // by runtime.Goexit, if nothing else is known
+	returned
+	panicked
+)
+
+// detach runs fn in a goroutine of its own until it ends, or ctx is done and there is a place to leave it in.
+func detach[T any](ctx context.Context, t *Timeout, by *core.Policy, fn func(context.Context) (T, error)) (v T, err error) {
+	f := &flight[T]{ended: make(chan struct{})}
+	go f.run(ctx, t, by, fn)
+	if f.leave(ctx, t) {
+		return v, ctx.Err()
+	}
+	switch f.exit {
+	case panicked:
+		panic(f.panic)
+	case exited:
+		runtime.Goexit()
+	}
+	return f.value, f.err
+}
+
+// leave waits until the function has ended, and returns false, or until ctx is done and there is a place to leave it in.
+func (f *flight[T]) leave(ctx context.Context, t *Timeout) bool {
+	select {
+	case <-f.ended:
+		return false
+	case <-ctx.Done():
+	}
+	if !t.left.take(f.ended) {
+		return false
+	}
+	if f.settled.CompareAndSwap(false, true) {
+		t.count.Add(countAbandoned, 1)
+		return true
+	}
+	t.left.give() // it has just ended
+	<-f.ended
+	return false
+}
+
+func (f *flight[T]) run(ctx context.Context, t *Timeout, by *core.Policy, fn func(context.Context) (T, error)) {
+	defer f.end(t, by)
+	f.value, f.err = fn(ctx)
+	f.exit = returned
+}
+
+// end is deferred by run, and recovers: a panic must not end the program when there may be a caller who can handle it.
+func (f *flight[T]) end(t *Timeout, by *core.Policy) {
+	if f.exit != returned {
+		if p := recover(); p != nil {
+			f.exit, f.panic = panicked, &PanicError{Value: p, Stack: debug.Stack()}
+		}
+	}
+	if f.settled.CompareAndSwap(false, true) {
+		close(f.ended)
+		return
+	}
+	defer t.left.give()
+	if f.exit != returned {
+		t.count.Add(countPanics, 1)
+	}
+	if t.hooks.OnAbandoned != nil {
+		a := Abandoned{By: by, Err: f.err, Panic: f.panic}
+		if f.exit == returned {
+			a.Value = f.value
+		}
+		t.hand(a)
+	}
+}
+
+// hand calls OnAbandoned.
+func (t *Timeout) hand(a Abandoned) {
+	heard := false
+	defer func() {
+		if !heard {
+			t.count.Add(countPanics, 1)
+			_ = recover()
+		}
+	}()
+	t.hooks.OnAbandoned(a)
+	heard = true
+}
