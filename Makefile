@@ -13,6 +13,9 @@ GOLANGCI_VERSION := v2.15.0
 STATICCHECK := $(BIN)/staticcheck-$(STATICCHECK_VERSION)
 GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 
+# What runs on the kernels of core/simd; a day of simulated traffic is the same on any of them.
+KERNEL_USERS := -skip HealthyDay ./core/simd ./core/latency ./core/breaker ./internal/scalar
+
 FUZZTIME ?= 30s
 ONLY ?= .
 ROUNDS ?= 6
@@ -36,6 +39,13 @@ test: ## Run all tests
 .PHONY: race
 race: ## Run all tests under the race detector
 	go test -race ./...
+
+.PHONY: kernels
+kernels: ## Test what stands on the kernels as AVX2, with AVX2 off and without assembly
+	@if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then export MW_REQUIRE_AVX2=1; else echo "this processor has no AVX2: its kernels do not run"; fi; \
+	go test -count=1 -v -run 'TestLevelIsAsRequired|TestKernelsRun' ./core/simd && go test -count=1 $(KERNEL_USERS)
+	GODEBUG=cpu.avx2=off go test -count=1 $(KERNEL_USERS)
+	go test -count=1 -tags purego $(KERNEL_USERS)
 
 .PHONY: check
 check: fmt vet staticcheck imports generate-check cross ## What every commit passes: format, vet, lint, import rules, generated files, other platforms
