@@ -13,33 +13,30 @@ import (
 	"github.com/mw-go/mw/internal/scalar"
 )
 
-// subBits is the default layout of core/latency; fineBits the finest.
+// subBits is the default layout of core/latency, fineBits the finest.
 const (
 	subBits  = 3
 	fineBits = 5
-	million  = 1 << 20
 )
 
-// simdRows set each kernel beside its twin in plain Go. A call is a duration, a count, a rank or a float, so that the
-// ns/op of different lengths can be compared. On a machine without AVX2 both sides are the same code.
+// simdRows set each kernel beside its twin in plain Go. A call is one call of the kernel. On a machine without AVX2 both
+// sides are the same code.
 func simdRows() []Row {
 	return []Row{
-		{Name: "SIMDBucketIndex", About: "the bucket of a duration, 4,096 at a time", Contestants: []Contestant{
+		{Name: "SIMDBucketIndex", About: "the buckets of 4,096 durations", Contestants: []Contestant{
 			{Ours, func() Subject { return indexer(func(dst []uint32, ns []int64) { simd.BucketIndex(dst, ns, subBits) }) }},
 			{"twin", func() Subject {
 				return indexer(func(dst []uint32, ns []int64) { scalar.BucketIndex(dst, ns, subBits) })
 			}},
 		}},
-		recordRow("SIMDRecord128", "index and count a duration, 128 at a time", 128),
-		recordRow("SIMDRecord4096", "index and count a duration, 4,096 at a time", 4096),
-		recordRow("SIMDRecord1M", "index and count a duration, a million at a time", million,
-			Contestant{"hdr", hdrRecorder}),
-		addRow("SIMDAdd208", "merge a count, 208 at a time", 208),
-		addRow("SIMDAdd832", "merge a count, 832 at a time", 832),
-		addRow("SIMDAdd4096", "merge a count, 4,096 at a time", 4096),
+		recordRow("SIMDRecord128", "index and count 128 durations out of a million", 128),
+		recordRow("SIMDRecord4096", "index and count 4,096 durations out of a million", 4096),
+		addRow("SIMDAdd208", "merge 208 counts", 208),
+		addRow("SIMDAdd832", "merge 832 counts", 832),
+		addRow("SIMDAdd4096", "merge 4,096 counts", 4096),
 		rankRow("SIMDRank208", "find a quantile in 208 buckets", subBits),
 		rankRow("SIMDRank832", "find a quantile in 832 buckets", fineBits),
-		{Name: "SIMDSumFloat", About: "add a float32, 4,096 at a time", Contestants: []Contestant{
+		{Name: "SIMDSumFloat", About: "add up 4,096 float32s", Contestants: []Contestant{
 			{Ours, func() Subject { return floatAdder(simd.SumFloat32) }},
 			{"twin", func() Subject { return floatAdder(scalar.SumFloat32) }},
 		}},
@@ -50,7 +47,7 @@ func simdRows() []Row {
 // thirty times as long.
 var latencies = sync.OnceValue(func() []int64 {
 	rng := rand.New(rand.NewPCG(1, 2))
-	ns := make([]int64, million)
+	ns := make([]int64, 1<<20)
 	for i := range ns {
 		v := 5e6 * math.Exp(0.6*rng.NormFloat64())
 		if rng.IntN(100) == 0 {
@@ -63,38 +60,37 @@ var latencies = sync.OnceValue(func() []int64 {
 
 // A worker is what one goroutine works with.
 type worker struct {
-	work func(k int) (done int) // does the next k values and returns how many came out right
-	held func() uint64          // how many values the results hold; optional
+	work func() bool   // one call: has it come out right?
+	held func() uint64 // how many calls the results hold; optional
 }
 
-// inBlocks makes a Subject whose calls are values, worked on in blocks. Results are not for sharing, so every goroutine has
-// a worker of its own. The call through a function value is one a block, on both sides.
-func inBlocks(block int, employ func() worker) Subject {
+// employing makes a Subject in which every goroutine has a worker of its own: results are not for sharing.
+func employing(employ func() worker) Subject {
 	var mu sync.Mutex
-	var idle, all []*worker
-	take := func() *worker {
+	var idle, all []worker
+	take := func() (w worker) {
 		mu.Lock()
 		defer mu.Unlock()
 		if n := len(idle); n > 0 {
-			w := idle[n-1]
-			idle = idle[:n-1]
+			w, idle = idle[n-1], idle[:n-1]
 			return w
 		}
-		w := employ()
-		all = append(all, &w)
-		return &w
+		w = employ()
+		all = append(all, w)
+		return w
 	}
 	return Subject{
-		Loop: func(_, n int) (done int) {
+		Loop: func(_, n int) (right int) {
 			w := take()
-			for k := 0; n > 0; n -= k {
-				k = min(n, block)
-				done += w.work(k)
+			for range n {
+				if w.work() {
+					right++
+				}
 			}
 			mu.Lock()
 			idle = append(idle, w)
 			mu.Unlock()
-			return done
+			return right
 		},
 		Check: func(calls int) error {
 			held := uint64(0)
@@ -105,7 +101,7 @@ func inBlocks(block int, employ func() worker) Subject {
 				held += w.held()
 			}
 			if held != uint64(calls) {
-				return fmt.Errorf("the results hold %d values of %d", held, calls)
+				return fmt.Errorf("the results hold %d calls of %d", held, calls)
 			}
 			return nil
 		},
@@ -118,60 +114,63 @@ func indexer(index func(dst []uint32, ns []int64)) Subject {
 	for i, v := range ns {
 		want[i] = simd.BucketOf(v, subBits)
 	}
-	return inBlocks(len(ns), func() worker {
-		dst := make([]uint32, len(ns))
-		return worker{work: func(k int) int {
-			index(dst[:k], ns[:k])
-			if dst[k-1] != want[k-1] || dst[k/2] != want[k/2] {
-				return 0
-			}
-			return k
+	return employing(func() worker {
+		dst, next := make([]uint32, len(ns)), 0
+		return worker{work: func() bool {
+			index(dst, ns)
+			next = (next + 1) % len(ns)
+			return dst[next] == want[next]
 		}}
 	})
 }
 
-func recordRow(name, about string, block int, more ...Contestant) Row {
-	return Row{Name: name, About: about, Contestants: append([]Contestant{
+// recordRow has HdrHistogram as it takes batches, a value at a time: two significant digits from a microsecond to an hour.
+func recordRow(name, about string, batch int) Row {
+	return Row{Name: name, About: about, Contestants: []Contestant{
 		{Ours, func() Subject {
-			return recorder(block, func(hist []uint32, ns []int64) { simd.Record(hist, ns, subBits) })
+			return recorder(batch, func(hist []uint32, ns []int64) { simd.Record(hist, ns, subBits) })
 		}},
 		{"twin", func() Subject {
-			return recorder(block, func(hist []uint32, ns []int64) { scalar.Record(hist, ns, subBits) })
+			return recorder(batch, func(hist []uint32, ns []int64) { scalar.Record(hist, ns, subBits) })
 		}},
-	}, more...)}
+		{"hdr", func() Subject { return hdrRecorder(batch) }},
+	}}
 }
 
-func recorder(block int, record func(hist []uint32, ns []int64)) Subject {
-	return inBlocks(block, func() worker {
-		hist, ns, at := make([]uint32, simd.Buckets(subBits)), latencies(), 0
+// batches returns a function that hands out the million durations in turn.
+func batches(size int) func() []int64 {
+	ns, at := latencies(), 0
+	return func() []int64 {
+		if at += size; at > len(ns) {
+			at = size
+		}
+		return ns[at-size : at]
+	}
+}
+
+func recorder(batch int, record func(hist []uint32, ns []int64)) Subject {
+	return employing(func() worker {
+		hist, next := make([]uint32, simd.Buckets(subBits)), batches(batch)
 		return worker{
-			work: func(k int) int {
-				if at+k > len(ns) {
-					at = 0
-				}
-				record(hist, ns[at:at+k])
-				at += k
-				return k
-			},
-			held: func() uint64 { return simd.Sum(hist) },
+			work: func() bool { record(hist, next()); return true },
+			held: func() uint64 { return simd.Sum(hist) / uint64(batch) },
 		}
 	})
 }
 
-// hdrRecorder is HdrHistogram at two significant digits from a microsecond to an hour, a value a call.
-func hdrRecorder() Subject {
-	return inBlocks(million, func() worker {
-		h, ns := hdrhistogram.New(1000, 3600e9, 2), latencies()
+func hdrRecorder(batch int) Subject {
+	return employing(func() worker {
+		h, next := hdrhistogram.New(1000, 3600e9, 2), batches(batch)
 		return worker{
-			work: func(k int) (done int) {
-				for _, v := range ns[:k] {
-					if h.RecordValue(v) == nil {
-						done++
+			work: func() bool {
+				for _, v := range next() {
+					if h.RecordValue(v) != nil {
+						return false
 					}
 				}
-				return done
+				return true
 			},
-			held: func() uint64 { return uint64(h.TotalCount()) },
+			held: func() uint64 { return uint64(h.TotalCount()) / uint64(batch) },
 		}
 	})
 }
@@ -185,11 +184,11 @@ func addRow(name, about string, n int) Row {
 
 // adder adds the same counts again and again.
 func adder(n int, add func(dst, src []uint32)) Subject {
-	return inBlocks(n, func() worker {
+	return employing(func() worker {
 		dst, src := make([]uint32, n), slices.Repeat([]uint32{1}, n)
 		return worker{
-			work: func(k int) int { add(dst[:k], src[:k]); return k },
-			held: func() uint64 { return simd.Sum(dst) },
+			work: func() bool { add(dst, src); return true },
+			held: func() uint64 { return simd.Sum(dst) / uint64(n) },
 		}
 	})
 }
@@ -224,7 +223,5 @@ func ranker(bits int, find func(counts []uint32, rank uint64) (int, uint64)) Sub
 
 func floatAdder(sum func(x []float32) float32) Subject {
 	x := slices.Repeat([]float32{1}, 4096)
-	return inBlocks(len(x), func() worker {
-		return worker{work: func(k int) int { return int(sum(x[:k])) }}
-	})
+	return employing(func() worker { return worker{work: func() bool { return sum(x) == 4096 }} })
 }

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 )
 
-// bench runs f under every form and size, as sub-benchmarks named op/impl=form/n=size; f does n elements a call, and
-// SetBytes makes MB/s of a million elements a second.
+// bench runs f, which does n elements a call, under every form and size, as sub-benchmarks named impl=form/n=size.
 func bench(b *testing.B, sizes []int, f func(b *testing.B, n int)) {
 	flags := dispatchFlags()
 	for i := 0; i <= len(flags); i++ {
@@ -26,9 +26,8 @@ func bench(b *testing.B, sizes []int, f func(b *testing.B, n int)) {
 	}
 }
 
-var few = []int{4, 8, 12, 16, 24, 32, 48, 64, 96, 128}
-
-var sizes = append(few, 208, 416, 832, 4096)
+// sizes go from below the shortest length for a kernel to beyond the largest histogram.
+var sizes = []int{4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 208, 416, 832, 4096}
 
 // latencies returns n durations, log-normal about 5 ms with a sigma of 0.6, one in a hundred thirty times as long.
 func latencies(n int) []int64 {
@@ -65,7 +64,7 @@ func BenchmarkBucketIndex(b *testing.B) {
 }
 
 func BenchmarkCount(b *testing.B) {
-	bench(b, append(sizes, 100_000), func(b *testing.B, n int) {
+	bench(b, slices.Concat(sizes, []int{100_000}), func(b *testing.B, n int) {
 		idx, hist := make([]uint32, n), make([]uint32, 208)
 		BucketIndex(idx, latencies(n), 3)
 		for b.Loop() {
@@ -75,7 +74,7 @@ func BenchmarkCount(b *testing.B) {
 }
 
 func BenchmarkRecord(b *testing.B) {
-	bench(b, append(sizes, 100_000, 1<<20), func(b *testing.B, n int) {
+	bench(b, slices.Concat(sizes, []int{100_000, 1 << 20}), func(b *testing.B, n int) {
 		ns, hist := latencies(n), make([]uint32, 208)
 		for b.Loop() {
 			Record(hist, ns, 3)
@@ -154,7 +153,7 @@ func BenchmarkRankIndexQuantiles(b *testing.B) {
 }
 
 func BenchmarkSumFloat32(b *testing.B) {
-	bench(b, append(sizes, 1<<20), func(b *testing.B, n int) {
+	bench(b, slices.Concat(sizes, []int{1 << 20}), func(b *testing.B, n int) {
 		x := randomFloats(n)
 		for b.Loop() {
 			sink += uint64(SumFloat32(x))

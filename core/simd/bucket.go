@@ -24,8 +24,8 @@ func checkBits(bits int) {
 	}
 }
 
-// BucketOf returns the bucket of one duration in nanoseconds. It is inlined where it is called. bits is trusted:
-// outside of MinBits to MaxBits the result means nothing, but there is no panic.
+// BucketOf returns the bucket of one duration in nanoseconds. On 64-bit platforms it is inlined where it is called. bits
+// is trusted: outside of MinBits to MaxBits the result means nothing, but there is no panic.
 func BucketOf(ns int64, bits int) uint32 { return scalar.BucketOf(ns, bits) }
 
 // BucketIndex sets each dst[i] to the bucket of ns[i], as BucketOf does, and returns how many it has set. It panics if

@@ -9,8 +9,6 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-//go:generate go run -C _asm . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg simd
-
 // useAVX2 says whether the kernels run. Only tests change it.
 var useAVX2 = cpu.X86.HasAVX2
 

@@ -2,6 +2,8 @@ package simd
 
 import (
 	"os"
+	"os/exec"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -12,6 +14,15 @@ func TestLevelIsAsRequired(t *testing.T) {
 	t.Logf("level %s", Level())
 	if os.Getenv("MW_REQUIRE_AVX2") == "1" && Level() != "avx2" {
 		t.Errorf("MW_REQUIRE_AVX2=1, and the level is %q", Level())
+	}
+}
+
+// TestGODEBUGTurnsKernelsOff runs this test binary again, since the variable is read as a program starts.
+func TestGODEBUGTurnsKernelsOff(t *testing.T) {
+	again := exec.Command(os.Args[0], "-test.run=^TestLevelIsAsRequired$", "-test.v")
+	again.Env = append(os.Environ(), "GODEBUG=cpu.avx2=off", "MW_REQUIRE_AVX2=0")
+	if out, err := again.CombinedOutput(); err != nil || !strings.Contains(string(out), "level go\n") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
