@@ -352,6 +352,9 @@ func TestGuardAllocations(t *testing.T) {
 	base := allocs(bare)
 	equal(t, "one layer of two guards", allocs(one)-base, 0)
 	equal(t, "two layers", allocs(two)-base, 1)
+	slow := newBreaker(breaker.Config{Latency: breaker.Latency{Watch: true}})
+	watching := mw.Chain(RequestID(), Guard(Guarded{Guard: slow}, Guarded{Guard: room}))(status(200))
+	equal(t, "a breaker that sees slowness", allocs(watching)-base, 0)
 }
 
 // The two fields of a rate limit: the text of one, and one slice for the values of both.
