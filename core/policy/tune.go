@@ -67,10 +67,6 @@ func (s *Set) apply(commits map[id]func(), mine uint64) (left map[id]func(), lat
 	return left, s.tuned
 }
 
-func clone(c Config) Config {
-	return Config{maps.Clone(c.Breakers), maps.Clone(c.RateLimits), maps.Clone(c.Bulkheads)}
-}
-
 // Tune puts c in force in every machine, or in none: an error leaves everything as it was. A name that c no longer has
 // goes back to the defaults of its kind; if the kind has required fields, that is an error.
 func (s *Set) Tune(c Config) error {
