@@ -44,6 +44,7 @@ func FuzzMachine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, start byte, ops []byte) {
 		g := &game{t: t, model: newModel(tunings[int(start>>4)%len(tunings)], starts[int(start)%len(starts)])}
 		g.now = g.m.since
+		g.step = func(old, next control) { checkStep(t, old, next) }
 		for ops = ops[:min(len(ops), 2000)]; len(ops) >= 2; {
 			before := g.m
 			g.op(ops[0], int(ops[1]))
@@ -106,7 +107,6 @@ func (g *game) judge(before control) {
 	}
 	g.widest.Probes = max(g.widest.Probes, g.config.Probes)
 	g.widest.ProbesAtOnce = max(g.widest.ProbesAtOnce, g.config.ProbesAtOnce)
-	checkStep(g.t, before, g.m)
 	check(g.t, g.m, &g.config)
 	checkProbes(g.t, g.m, &g.widest)
 	held := 0

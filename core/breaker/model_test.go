@@ -18,7 +18,8 @@ type model struct {
 	ring   window.Ring
 	inARow int64
 	jitter float64
-	events []string // "from>to: cause"
+	events []string                // "from>to: cause"
+	step   func(old, next control) // sees every transition; nil if nobody wants to
 
 	pace  pace
 	watch *latency.Window // nil until the rules on slow calls are on
@@ -64,6 +65,9 @@ func (x *model) empty(now core.Time) {
 func (x *model) to(next control) {
 	old := x.m
 	x.m = next
+	if x.step != nil {
+		x.step(old, next)
+	}
 	if next.era == old.era {
 		return
 	}

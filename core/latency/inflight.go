@@ -43,7 +43,7 @@ func newCalls(stripes int) *calls {
 func (f *calls) add(stripe uintptr, start core.Time, n int32) {
 	fr := f.frame.Load()
 	i := fr.grid.Index(start)
-	if int32(fr.at.Load()-i) >= starts {
+	if fr.at.Load()-i >= starts { // i is never ahead: who begins a call has turned to its slice
 		f.elders.Add(int64(n))
 		return
 	}
