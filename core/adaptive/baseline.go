@@ -15,11 +15,9 @@ import (
 type baseline struct {
 	value   float64 // nanoseconds; 0: nothing is known yet
 	windows int     // seen during the warm-up
-	latency float64 // of the last windows, smoothed
-	running float64 // in flight when the calls of the last windows began, smoothed alike
-
-	crest point // the highest latency since the limit has been falling; zero while it is not
-	mark  point // from where the present step of the fall is watched
+	now     point   // of the last calls, smoothed
+	mark    point   // the most calls in flight, from where a fall is watched, and the highest latency since
+	room    float64 // when a window has raised the value under overload: how many calls can run without a queue; else 0
 }
 
 // point is a latency and the calls in flight that went with it.
@@ -28,61 +26,64 @@ type point struct{ latency, running float64 }
 const (
 	warmUp  = 10               // windows whose mean is the first baseline
 	memory  = 10 * time.Second // over which the baseline follows the latency afterwards
-	blend   = 0.4              // weight of a window in the smoothed values
-	quicker = 0.85             // of the baseline: calls as quick as that show that it is too high
-	fewer   = 0.75             // of the calls in flight at the top: then it shows whether they queue
+	smooth  = 75               // calls that weigh as much as all before them in the smoothed values
+	quicker = 0.85             // of the baseline: calls as quick as that show that it is too high, or as much slower, too low
+	fewer   = 0.65             // of the calls in flight at the mark: then it shows whether they queue
+	lowest  = 0.6              // of the same: so far a limit falls before it is known
 	quick   = 100e3            // nanoseconds; quicker calls count as that quick: the rest is the scheduler
 )
 
-// learn takes in a window. frozen: calls were held back. falling: the limit is being lowered for the latency.
-func (b baseline) learn(c *Config, w sample, frozen, falling bool) baseline {
+// learn takes in a window. frozen: calls were held back.
+func (b baseline) learn(c *Config, w sample, frozen bool) baseline {
+	b.room = 0
 	if w.count == 0 {
 		return b
 	}
+	weight := float64(w.count) / float64(w.count+smooth)
 	if b.value == 0 {
-		b.latency, b.running = w.latency, w.running
+		weight = 1
 	}
-	b.latency += blend * (w.latency - b.latency)
-	b.running += blend * (w.running - b.running)
+	b.now.latency += weight * (w.latency - b.now.latency)
+	b.now.running += weight * (w.running - b.now.running)
+	before := b.value
 	switch {
 	case b.windows < warmUp:
 		b.windows++
 		b.value += (w.latency - b.value) / float64(b.windows)
-	case b.latency < quicker*b.value:
-		b.value = b.latency
+	case b.now.latency < quicker*b.value:
+		b.value = b.now.latency
 	case !frozen:
 		b.value += (w.latency - b.value) * -math.Expm1(-float64(w.span)/float64(memory))
+	default:
+		b = b.watch()
 	}
-	b = b.descend(falling)
 	if c.MaxHealthyLatency > 0 {
 		b.value = min(b.value, float64(c.MaxHealthyLatency))
 	}
+	if !frozen || b.value < before {
+		b.mark = point{}
+	}
 	return b
 }
 
-// descend watches a falling limit. Calls that queue get quicker in proportion as there are fewer of them; calls that do not
-// queue stay as slow as they are.
-func (b baseline) descend(falling bool) baseline {
-	now := point{b.latency, b.running}
+// watch looks on as the calls in flight become fewer under overload. Calls that queue get quicker in proportion; calls that do
+// not queue stay as slow as they are.
+func (b baseline) watch() baseline {
+	b.mark.latency = max(b.mark.latency, b.now.latency)
 	switch {
-	case !falling:
-		b.crest, b.mark = point{}, point{}
-	case b.latency > b.crest.latency:
-		b.crest, b.mark = now, now
-	case b.running <= fewer*b.mark.running:
-		queues := math.Log(b.mark.latency/now.latency) >= 0.5*math.Log(b.mark.running/now.running)
-		if !queues && b.latency > b.value/quicker {
-			b.value = b.latency
+	case b.now.running > b.mark.running:
+		b.mark = b.now
+	case b.now.running <= fewer*b.mark.running:
+		queue := math.Log(b.mark.latency/b.now.latency) >= 0.5*math.Log(b.mark.running/b.now.running)
+		if !queue && b.now.latency > b.value/quicker {
+			b.value = b.now.latency
+			b.room = b.mark.running * b.value / b.mark.latency // by Little's law
 		}
-		b.mark = now
+		b.mark = b.now
 	}
 	return b
 }
 
-// room is how many calls the backend can run at once without a queue, by what it did at the crest (Little's law).
-func (b baseline) room() float64 {
-	if b.crest.latency == 0 {
-		return 0
-	}
-	return b.crest.running * b.value / b.crest.latency
-}
+// floor is what the limit does not fall below until watch has come to a finding: a limit that runs ahead of what is
+// known falls too far.
+func (b baseline) floor() float64 { return lowest * b.mark.running }

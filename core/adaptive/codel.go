@@ -11,7 +11,8 @@ import (
 // wait in order of arrival for up to QueueInterval. One that has not been empty for that long holds calls that came too many: those
 // wait no longer than QueueTarget, and the newest, whose callers are still there, go first.
 //
-// Each class has its own, so that a flood of sheddable calls leaves the line of critical ones as it was.
+// Each class has its own, and only that in which the cut-off lies, and less critical ones, can be flooded: of more critical calls
+// there are fewer than the slots can carry, however long a burst of them lasts.
 type line struct {
 	busy  bool // calls are waiting
 	since core.Time
@@ -19,11 +20,11 @@ type line struct {
 }
 
 // join returns the line with one more call, and how long that may wait.
-func (l line) join(c *Config, now core.Time) (line, time.Duration) {
+func (l line) join(c *Config, now core.Time, flooded bool) (line, time.Duration) {
 	if !l.busy {
 		l = line{busy: true, since: now}
 	}
-	l.last = now.Sub(l.since) >= c.QueueInterval
+	l.last = flooded && now.Sub(l.since) >= c.QueueInterval
 	if l.last {
 		return l, c.QueueTarget
 	}

@@ -23,8 +23,8 @@ type Config struct {
 	// 10ms to 10s.
 	Window time.Duration `default:"100ms" range:"10ms..10s"`
 	// MinSamples is how many latencies a window must have; after ten times its length one with fewer is dropped. Default
-	// 10 (Netflix). Range 1 to 10000.
-	MinSamples int `default:"10" range:"1..10000"`
+	// 20; Netflix has 10. Range 1 to 10000.
+	MinSamples int `default:"20" range:"1..10000"`
 	// Smoothing is the weight of a window in the limit of gradient2. Default 0.2 (Netflix). Range 0.01 to 1.
 	Smoothing core.Ratio `default:"0.2" range:"0.01..1"`
 	// Tolerance is how many times the unloaded latency gradient2 accepts before it lowers the limit. Default 1.2; Netflix

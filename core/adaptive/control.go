@@ -41,7 +41,7 @@ func begin(c *Config) control { return control{limit: float64(c.InitialLimit)} }
 const (
 	fading     = 10 * time.Second // over which the most calls in flight are forgotten
 	probeDepth = 0.6              // of the limit, during a probe
-	probeLen   = 4                // windows
+	probeLen   = 8                // windows: one until the calls feel it, the others to see
 	eager      = 10               // the first probe comes that many times sooner, and the next one after a probe that has found something
 )
 
@@ -53,12 +53,13 @@ func (m control) next(c *Config, w sample, now core.Time, random float64) contro
 	if m.probing == 0 && (float64(w.most) >= m.limit/2 || w.overDropped(c)) { // else nobody has tried it
 		limit = algorithms[c.Algorithm](c, m.limit, w, m.base.value)
 	}
-	before := m.base.value
-	m.base = m.base.learn(c, w, frozen, limit < m.limit || m.probing != 0)
-	if m.limit = limit; frozen && m.base.value > before && before > 0 {
-		m.limit = max(limit, m.base.room()) // the fall was a mistake
+	if limit < m.limit && c.Algorithm != AIMD && !w.overDropped(c) {
+		limit = min(max(limit, m.base.floor()), m.limit)
 	}
-	m = m.probe(c, w, frozen, m.base.value < before, now, random)
+	before := m.base.value
+	m.base = m.base.learn(c, w, frozen)
+	m.limit = max(limit, m.base.room) // the fall was a mistake, if there is room
+	m = m.probe(c, frozen, m.base.value < before, now, random)
 	return m.clamped(c)
 }
 
@@ -74,7 +75,7 @@ func (m control) clamped(c *Config) control {
 }
 
 // probe begins and ends the moments in which a limiter under lasting overload runs with a lower limit.
-func (m control) probe(c *Config, w sample, frozen, fell bool, now core.Time, random float64) control {
+func (m control) probe(c *Config, frozen, fell bool, now core.Time, random float64) control {
 	if c.Probe < 0 || c.Algorithm == AIMD || m.base.value == 0 || !frozen && m.probing == 0 {
 		m.probing, m.probed = 0, 0
 		return m
@@ -86,7 +87,7 @@ func (m control) probe(c *Config, w sample, frozen, fell bool, now core.Time, ra
 	case m.probing != 0 && now >= m.probing:
 		m.probing, m.probed = 0, later
 	case m.probing == 0 && now >= m.probed:
-		m.probing = now.Add(time.Duration(w.latency) + probeLen*w.span)
+		m.probing = now.Add(probeLen * m.length(c))
 	}
 	return m
 }

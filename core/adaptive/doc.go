@@ -58,9 +58,10 @@
 //
 // The baseline, what a call takes without a queue, is learned from ten windows and then follows over ten seconds, but only
 // while nobody is held back. Under overload it is frozen, or it would drift up with the queue until the limit
-// holds nothing. Two findings move it all the same: calls that are quicker than 0.85 of it, and a quarter fewer
-// calls that are no quicker: then they do not queue, the backend has become slower. Every Probe under lasting overload a
-// moment with fewer calls looks for the first. MaxHealthyLatency bounds it.
+// holds nothing. Two findings move it all the same: calls that are quicker than 0.85 of it, and a third fewer
+// calls in flight that are no quicker: then they do not queue, the backend has become slower, and the limit returns to where its
+// fall began. It does not fall further before that is known. Every Probe under lasting overload a
+// moment with fewer calls looks for both. MaxHealthyLatency bounds it.
 //
 // # Who is shed
 //
@@ -93,8 +94,8 @@
 //
 // # Defaults
 //
-// MinSamples, Smoothing, Backoff and the constants of vegas are those of Netflix's concurrency-limits, queue times CoDel's as
-// used at Facebook. Window is ten times shorter than Netflix's, Tolerance lower (1.2, not 1.5); both, like Headroom, Probe,
+// Smoothing, Backoff and the constants of vegas are those of Netflix's concurrency-limits, queue times CoDel's as
+// used at Facebook. Window is ten times shorter than Netflix's, Tolerance lower (1.2, not 1.5), MinSamples higher (20, not 10); they, like Headroom, Probe,
 // and the shares, are chosen by the experiments of this package's tests: a server for 300 calls a second does 90 % and more of that at
 // 1.5 to 10 times the load, and comes back within about two seconds when it becomes half as fast.
 //

@@ -118,8 +118,8 @@ func (m *machine) step(c *Config, in intake, now core.Time) {
 // capacity is how many calls a second the slots carry: as many as they did, or could by Little's law.
 func (m *machine) capacity(c *Config, admitted uint64, span time.Duration) float64 {
 	rate := float64(admitted-m.admitted) / span.Seconds()
-	if m.base.latency > 0 {
-		rate = max(rate, m.effective(c)/m.base.latency*float64(time.Second))
+	if m.base.now.latency > 0 {
+		rate = max(rate, m.effective(c)/m.base.now.latency*float64(time.Second))
 	}
 	return rate
 }
@@ -145,6 +145,7 @@ func (m *machine) caps(c *Config, now core.Time) (caps [ranks]int64) {
 		}
 		above = above || m.seen[r] && now.Sub(m.heard[r]) < reserving
 	}
+	caps[0] = int64(m.limit) // no probe is worth a call of the highest class
 	return caps
 }
 

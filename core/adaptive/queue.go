@@ -75,7 +75,7 @@ func (l *Limiter) join(s *settings, c core.Call, now core.Time) (w *waiter, most
 	}
 	l.press(s, now) // in case a tick has just found that the overload is over
 	ln := &q.lines[r]
-	ln.line, most = ln.join(&s.Config, now)
+	ln.line, most = ln.join(&s.Config, now, r >= l.m.shed.edge)
 	w = &waiter{cost: min(c.Tokens(), maxCost), rank: r, ready: make(chan struct{})}
 	w.place = ln.list.PushBack(w)
 	q.n++

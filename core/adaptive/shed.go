@@ -49,6 +49,7 @@ type shedder struct {
 	cut    int             // the highest level that passes
 	rates  [levels]float64 // calls a second that came on each level, smoothed
 	target float64         // calls a second that are let pass
+	edge   int             // the class in which the cut-off lies: less critical ones are shed, more critical ones served
 	calm   int             // steps since a call was last held back
 }
 
@@ -57,6 +58,7 @@ const (
 	relief   = 1.25 // factor on what passes, for every step in which nobody was held back
 	calmed   = 10   // steps in which nobody was held back end the shedding
 	forgets  = 0.5  // weight of a step in the smoothed rates
+	trace    = 0.01 // of what passes: a class with fewer calls than that is no load
 	everyone = levels - 1
 )
 
@@ -83,6 +85,18 @@ func (s *shedder) step(arrived *[levels]uint32, span time.Duration, capacity flo
 	for passed := s.rates[0]; passed < s.target && s.cut < everyone; passed += s.rates[s.cut] {
 		s.cut++
 	}
+	s.edge = s.cut / places
+	for s.edge > 0 && s.load(s.edge) < trace*s.target {
+		s.edge--
+	}
+}
+
+// load is how many calls a second came of a class.
+func (s *shedder) load(rank int) (sum float64) {
+	for _, rate := range s.rates[rank*places : (rank+1)*places] {
+		sum += rate
+	}
+	return sum
 }
 
 // over reports whether the overload has passed.

@@ -60,7 +60,7 @@ func (l *Limiter) Snapshot() Snapshot {
 	defer l.mu.Unlock()
 	snap.Limit, snap.Waiting = int(l.m.effective(&snap.Config)), l.queue.len()
 	snap.Peak, snap.Probing, snap.Shedding = int(l.m.peak), l.m.probing != 0, l.m.pressed
-	snap.Baseline, snap.Latency = time.Duration(l.m.base.value), time.Duration(l.m.base.latency)
+	snap.Baseline, snap.Latency = time.Duration(l.m.base.value), time.Duration(l.m.base.now.latency)
 	snap.CutClass = core.CriticalPlus + core.Class(l.m.shed.cut/places)
 	snap.CutShare = float64(l.m.shed.cut%places+1) / places
 	return snap

@@ -26,6 +26,7 @@ type world struct {
 	rng     *rand.Rand
 	l       *Limiter
 	now     core.Time
+	began   core.Time
 	events  []event // a heap by time
 	backlog []job
 	free    int
@@ -98,14 +99,14 @@ func (w *world) run(t testing.TB, seed uint64, n int) []second {
 	w.l.random = w.rng.Uint64
 	w.seconds = make([]second, n)
 	w.now = -core.Time(time.Hour) // any time will do
-	start := w.now
+	w.began = w.now
 	w.free = w.workers(0)
 	w.push(event{at: w.now, kind: arrival})
 	crewed := w.free
 	for {
 		e := w.pop()
 		w.now = e.at
-		at := time.Duration(w.now - start).Seconds()
+		at := time.Duration(w.now - w.began).Seconds()
 		if int(at) >= n {
 			break
 		}
