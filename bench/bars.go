@@ -38,6 +38,10 @@ var bars = []Bar{
 	{"Keyed100k", 2, "go-limiter", 0.80},
 	{"Bulkhead", 1, "semaphore", 0.70},
 	{"Bulkhead", 2, "semaphore", 0.70},
+	{"Adaptive", 1, "failsafe", 0.35},
+	{"Adaptive", 2, "failsafe", 0.35},
+	{"Adaptive", 1, "aegis", 0.35},
+	{"Adaptive", 2, "aegis", 0.35},
 	{"GivenTimeBreaker", 1, "", 35},
 	{"GivenTimeLimiter", 1, "", 20},
 }
