@@ -67,7 +67,7 @@
 //
 // Calls have a level: by class (Call.Class; unclassified is critical), and within the class by a hash of Call.Key, dealt
 // anew every hour. Once calls are held back, a tenth more than the slots carry is let pass, from the most critical level
-// up; the rest is shed at once. So an overload hits the same classes and users throughout. Calls without a key are shed at random. What passes and
+// up; the rest is shed at once. (Fewer than MinSamples in a window are too few for that, and left to the queue.) So an overload hits the same classes and users throughout. Calls without a key are shed at random. What passes and
 // finds no slot queues by class. While more critical calls come (within the last ten seconds), the other classes may fill
 // only their share of the limit. Health checks are for the adapter to exempt.
 //

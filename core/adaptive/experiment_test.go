@@ -21,6 +21,7 @@ const (
 // experiment runs trial for each seed and kind of service, in parallel.
 func experiment(t *testing.T, trial func(t *testing.T, seed uint64, service func(float64, *rand.Rand) time.Duration)) {
 	t.Helper()
+	skipUnderRace(t)
 	for name, service := range map[string]func(float64, *rand.Rand) time.Duration{"constant": constant, "log-normal": spread} {
 		t.Run(name, func(t *testing.T) {
 			for range seeds {
@@ -29,6 +30,14 @@ func experiment(t *testing.T, trial func(t *testing.T, seed uint64, service func
 				trial(t, seed, service)
 			}
 		})
+	}
+}
+
+// skipUnderRace: the experiments have one goroutine, and the detector has nothing to find but minutes.
+func skipUnderRace(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("one goroutine")
 	}
 }
 
@@ -190,6 +199,7 @@ func TestExperimentCapacityHalves(t *testing.T) {
 // learns its baseline from all windows, those under overload too.
 func TestExperimentNoDrift(t *testing.T) {
 	t.Parallel()
+	skipUnderRace(t)
 	const minutes, oracle = 15, workers
 	for i := range seeds {
 		seed, service := rand.Uint64(), constant
@@ -343,6 +353,7 @@ func TestExperimentStall(t *testing.T) {
 // chance would serve each of them now and then.
 func TestExperimentStableShedding(t *testing.T) {
 	t.Parallel()
+	skipUnderRace(t)
 	const users = 200
 	torn := func(t *testing.T, seed uint64, keyed bool) float64 {
 		w := server(2, constant, Config{})

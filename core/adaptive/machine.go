@@ -110,7 +110,18 @@ func (m *machine) step(c *Config, in intake, now core.Time) {
 		return
 	}
 	if m.pressed {
-		m.shed.step(&m.arrived, span, m.capacity(c, in.admitted, span), m.blocked)
+		n := 0
+		for _, calls := range m.arrived {
+			n += int(calls)
+		}
+		switch {
+		case n >= c.MinSamples:
+			m.shed.step(&m.arrived, span, m.capacity(c, in.admitted, span), m.blocked)
+		case span < stale*c.Window:
+			return
+		default:
+			m.shed.rest(m.blocked)
+		}
 	}
 	m.arrived, m.blocked, m.stepped, m.admitted = [levels]uint32{}, false, now, in.admitted
 }

@@ -91,6 +91,16 @@ func (s *shedder) step(arrived *[levels]uint32, span time.Duration, capacity flo
 	}
 }
 
+// rest is a long step with too few calls to cut any off: slots and queue sort them out.
+func (s *shedder) rest(refused bool) {
+	calm := s.calm + stale
+	if refused {
+		calm = 0
+	}
+	s.begin()
+	s.calm = calm
+}
+
 // load is how many calls a second came of a class.
 func (s *shedder) load(rank int) (sum float64) {
 	for _, rate := range s.rates[rank*places : (rank+1)*places] {

@@ -37,7 +37,7 @@ func (t tally) sample(span time.Duration, refused bool) sample {
 // logUnit is the resolution of the logarithms: a step is 0.07 %.
 const logUnit = 1024
 
-// logOf returns the logarithm to base 2 of a latency in units of 1/logUnit, to within 0.6 %; 0 for none. By integers: it runs
+// logOf returns the logarithm to base 2 of a latency in units of 1/logUnit, to within 0.7 %; 0 for none. By integers: it runs
 // once a call.
 func logOf(latency time.Duration) uint64 {
 	if latency <= 1 {
