@@ -276,11 +276,11 @@ func TestExperimentClasses(t *testing.T) {
 				}
 				return w
 			}
-			arrived, good := topOf(world(true).run(t, seed, 40)[5:], 0)
+			arrived, good := topOf(world(true).run(t, seed, 30)[5:], 0)
 			if ratio := good / arrived; ratio < 0.99 {
 				t.Errorf("%s: %.2f %% of the highest class succeeded", name, 100*ratio)
 			}
-			arrived, good = topOf(world(false).run(t, seed, 40)[5:], 1)
+			arrived, good = topOf(world(false).run(t, seed, 30)[5:], 1)
 			if ratio := good / arrived; ratio > 0.5 {
 				t.Errorf("void: without classes %.2f %% succeeded", 100*ratio)
 			}
@@ -303,7 +303,7 @@ func TestExperimentRejectionCost(t *testing.T) {
 		for _, trial := range []struct{ load, cost float64 }{{10, 0.02}, {5, 0.05}, {2, 0.2}} {
 			w := server(trial.load, service, Config{})
 			w.rejectCost = time.Duration(trial.cost * float64(serviceTime))
-			s := w.run(t, seed, 40)[5:]
+			s := w.run(t, seed, 25)[5:]
 			var spent time.Duration
 			for i := range s {
 				spent += s[i].spent
@@ -315,7 +315,7 @@ func TestExperimentRejectionCost(t *testing.T) {
 		}
 		control := server(2, service, Config{})
 		control.open = true
-		if g := goodput(control.run(t, seed, 40)[5:]); g > 0.2*capacity {
+		if g := goodput(control.run(t, seed, 25)[5:]); g > 0.2*capacity {
 			t.Errorf("void: without a limiter goodput is %.0f", g)
 		}
 	})
@@ -398,8 +398,8 @@ func TestExperimentOtherAlgorithms(t *testing.T) {
 	t.Parallel()
 	for _, config := range []Config{{Algorithm: Vegas}, {Algorithm: AIMD, MaxHealthyLatency: 2 * serviceTime}} {
 		experiment(t, func(t *testing.T, seed uint64, service func(float64, *rand.Rand) time.Duration) {
-			for _, load := range []float64{1.5, 10} {
-				s := server(load, service, config).run(t, seed, 40)[10:]
+			for _, load := range []float64{1.5, 5} {
+				s := server(load, service, config).run(t, seed, 25)[10:]
 				if g := goodput(s); g < 0.85*capacity {
 					t.Errorf("%v, load %v: goodput %.0f", config.Algorithm, load, g)
 				}

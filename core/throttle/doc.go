@@ -30,8 +30,7 @@
 //	D3   any       Expired, Canceled, Ignored               as it was   they say nothing of the backend
 //
 // requests is good + bad, accepts is good. A call counts when it ends, so calls that hang count when their timeout ends them. The
-// window is read as of now, whoever reads it: what is older than Window is forgotten also when nobody calls. P is worked out anew every
-// hundredth of a slice of the window, at least every 10ms.
+// window is read as of now, whoever reads it: what is older than Window is forgotten also when nobody calls. P is worked out anew for every call.
 //
 // With a backend that accepts a share a of what it gets, the calls that pass settle at about K times what it accepts:
 // with K = 2, it gets at most twice the load it can carry. A lower K throttles harder and recovers more slowly. When the backend
@@ -52,7 +51,7 @@
 //
 //	field                   survives                              takes effect
 //	Window                  counts, put where they belong         next call
-//	K, MinCalls, ForcePass  counts                                next call, P within 10ms
+//	K, MinCalls, ForcePass  counts                                next call
 //	FailureRejects          counts                                next result
 //	Mode                    counts; permits out, as they were     next call
 //	                        issued

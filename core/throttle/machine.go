@@ -59,11 +59,6 @@ func effectOf(c *Config, o core.Outcome) effect {
 	}
 }
 
-// validity is how long odds that were worked out hold.
-func validity(c *Config) time.Duration {
-	return min(c.Window/window.Slices/100, 10*time.Millisecond)
-}
-
 // ranks is how many classes differ.
 const ranks = 4
 

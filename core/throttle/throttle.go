@@ -38,9 +38,7 @@ type class struct {
 	hot    atomic.Bool // the window may hold something bad
 	window atomic.Pointer[window.Counter]
 
-	odds   atomic.Uint64 // as float64, worked out last
-	until  atomic.Int64  // core.Time up to which that holds
-	passed atomic.Int64  // core.Time at which a call was last admitted while hot
+	passed atomic.Int64 // core.Time at which a call was last admitted while hot
 
 	mu         sync.Mutex // orders the events
 	throttling atomic.Bool
@@ -65,7 +63,6 @@ func New(name string, c Config, h Hooks) (*Throttle, error) {
 		cl := &t.classes[r]
 		cl.t, cl.rank = t, r
 		cl.window.Store(window.NewCounter(layout, stripe.Count()))
-		cl.until.Store(longAgo)
 		cl.passed.Store(longAgo)
 	}
 	return t, nil
@@ -134,9 +131,6 @@ func (cl *class) decide(s *settings, now core.Time) verdict {
 
 // oddsAt returns the odds as of now, and ends being hot when the window has forgotten.
 func (cl *class) oddsAt(s *settings, now core.Time) float64 {
-	if until := core.Time(cl.until.Load()); now < until && until.Sub(now) <= validity(&s.Config) {
-		return math.Float64frombits(cl.odds.Load())
-	}
 	sum := cl.window.Load().Sum(now)
 	if sum.Bad == 0 {
 		// Who records something bad does so first and is hot then: if it is not in the second sum, it is hot after us.
@@ -147,10 +141,7 @@ func (cl *class) oddsAt(s *settings, now core.Time) float64 {
 			cl.turn(s, false, now)
 		}
 	}
-	p := odds(&s.Config, sum)
-	cl.odds.Store(math.Float64bits(p))
-	cl.until.Store(int64(now.Add(validity(&s.Config))))
-	return p
+	return odds(&s.Config, sum)
 }
 
 // turn tells when rejecting begins and ends.
@@ -189,7 +180,6 @@ func (cl *class) Settle(_ uint32, _, now core.Time, _ bool, o core.Outcome) {
 	case bad:
 		cl.window.Load().Add(now.Or(), true)
 		if !cl.hot.Load() {
-			cl.until.Store(longAgo)
 			cl.hot.Store(true)
 		}
 	}

@@ -24,14 +24,14 @@ func (t *Throttle) Override(mode core.Mode, d time.Duration) error { return t.li
 // Restore ends an override.
 func (t *Throttle) Restore() { t.live.Restore() }
 
-// changed moves the counts into the new window and forgets the odds.
+// changed moves the counts into a new window.
 func (t *Throttle) changed(old, fresh *settings, now core.Time) {
+	if old.Config.Window == fresh.Config.Window {
+		return
+	}
 	for r := range t.classes {
 		cl := &t.classes[r]
-		if old.Config.Window != fresh.Config.Window {
-			cl.window.Store(cl.window.Load().Resize(window.NewLayout(now, fresh.Config.Window), now))
-		}
-		cl.until.Store(longAgo)
+		cl.window.Store(cl.window.Load().Resize(window.NewLayout(now, fresh.Config.Window), now))
 	}
 }
 
