@@ -71,8 +71,8 @@ func failsafeAdaptive() Subject {
 	}
 }
 
-// aegisBBR has its defaults. It sheds only when calls are in flight beyond what it takes for the backend's capacity, which two
-// goroutines never are.
+// aegisBBR has its defaults. It sheds only when calls are in flight beyond what it takes for the backend's capacity,
+// which two goroutines never are.
 func aegisBBR() Subject {
 	l := bbr.NewLimiter()
 	return Subject{

@@ -12,9 +12,9 @@ import (
 	"github.com/mw-go/mw/core/internal/stripe"
 )
 
-// Limiter bounds the calls in flight by a limit that it finds itself. It implements core.Guard; Call.Key serves only to
-// shed the same users throughout an overload. Make one with New. Safe for concurrent use; while slots are free a call takes no lock
-// and allocates nothing.
+// Limiter bounds the calls in flight by a limit that it finds itself. It implements core.Guard; Call.Key serves only
+// to shed the same users throughout an overload. Make one with New. Safe for concurrent use; while slots are free a
+// call takes no lock and allocates nothing.
 type Limiter struct {
 	live   live.Live[Config, struct{}]
 	count  stripe.Tally
@@ -86,9 +86,9 @@ const maxBlind = 16
 
 // Acquire takes the call's slots, or waits for them in the queue if there is one.
 //
-// Reasons: ReasonShed (above the cut-off during an overload), ReasonFull (no slot, and no place in the queue; or pushed out of
-// it by a more critical call), ReasonWaited (as long as the queue allows), ReasonLeft and ReasonExpired (ctx ended while waiting). A
-// call that costs more than the limit takes all of it.
+// Reasons: ReasonShed (above the cut-off during an overload), ReasonFull (no slot, and no place in the queue; or
+// pushed out of it by a more critical call), ReasonWaited (as long as the queue allows), ReasonLeft and ReasonExpired
+// (ctx ended while waiting). A call that costs more than the limit takes all of it.
 func (l *Limiter) Acquire(ctx context.Context, c core.Call) (core.Permit, core.Decision) {
 	s := l.live.Load()
 	if s.Plain && !l.gate.pressed.Load() { // the common case, which keeps its results in registers

@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// baseline is the unloaded latency, as far as it is known: what calls take when none of them queues in the backend. It is
-// the delicate part of every limit by latency. Learned from calls that did queue, it drifts up in a long overload until the limit
-// holds nothing; never learned again, it lets the limit fall to the ground when calls become slower for good.
+// baseline is the unloaded latency, as far as it is known: what calls take when none of them queues in the backend.
+// It is the delicate part of every limit by latency. Learned from calls that did queue, it drifts up in a long
+// overload until the limit holds nothing; never learned again, it lets the limit fall to the ground when calls become
+// slower for good.
 //
-// So it follows the latency only while the limit holds nobody back. Under overload it is frozen, but for two things that
-// queueing cannot explain: calls are quicker than the baseline (then it was too high), or fewer of them at once are no quicker
-// (then they do not queue, and it was too low).
+// So it follows the latency only while the limit holds nobody back. Under overload it is frozen, but for two things
+// that queueing cannot explain: calls are quicker than the baseline (then it was too high), or fewer of them at once
+// are no quicker (then they do not queue, and it was too low).
 type baseline struct {
 	value   float64 // nanoseconds; 0: nothing is known yet
 	windows int     // seen during the warm-up
@@ -66,8 +67,8 @@ func (b baseline) learn(c *Config, w sample, frozen bool) baseline {
 	return b
 }
 
-// watch looks on as the calls in flight become fewer under overload. Calls that queue get quicker in proportion; calls that do
-// not queue stay as slow as they are.
+// watch looks on as the calls in flight become fewer under overload. Calls that queue get quicker in proportion;
+// calls that do not queue stay as slow as they are.
 func (b baseline) watch() baseline {
 	b.mark.latency = max(b.mark.latency, b.now.latency)
 	switch {

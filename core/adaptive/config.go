@@ -2,6 +2,7 @@ package adaptive
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/mw-go/mw/core"
@@ -15,7 +16,8 @@ type Config struct {
 	// InitialLimit is the limit to begin with, and what Headroom never takes the limit below. Default 20 (Netflix).
 	// Held to MinLimit and MaxLimit. Range 1 to 100000.
 	InitialLimit int `default:"20" range:"1..100000"`
-	// MinLimit is where the limit stops falling. Default 2. Range 1 to 100000, at most MaxLimit.
+	// MinLimit is where the limit stops falling. Default 2; MaxLimit if that is less. Range 1 to 100000, at most
+	// MaxLimit.
 	MinLimit int `default:"2" range:"1..100000"`
 	// MaxLimit is where the limit stops growing, calls at once. Default 1000. Range 1 to 100000.
 	MaxLimit int `default:"1000" range:"1..100000"`
@@ -32,8 +34,8 @@ type Config struct {
 	Tolerance float64 `default:"1.2" range:"1.05..10"`
 	// Backoff is the factor by which aimd lowers the limit. Default 0.9 (Netflix). Range 0.1 to 0.99.
 	Backoff core.Ratio `default:"0.9" range:"0.1..0.99"`
-	// DropShare is the share of calls dropped (Timeout, Overload) at which a window lowers the limit whatever its latency;
-	// with fewer, but some, it does not raise it. Default 0.1. Range 0.001 to 1.
+	// DropShare is the share of calls dropped (Timeout, Overload) at which a window lowers the limit whatever its
+	// latency; with fewer, but some, it does not raise it. Default 0.1. Range 0.001 to 1.
 	DropShare core.Ratio `default:"0.1" range:"0.001..1"`
 	// FailureDrops counts Failure as dropped. Default false: an error says nothing about load.
 	FailureDrops bool
@@ -54,8 +56,8 @@ type Config struct {
 	// QueueTarget is how long it may wait in one that has not. Default 5ms (CoDel); QueueInterval if that is shorter.
 	// Range 100us to 1m.
 	QueueTarget time.Duration `default:"5ms" range:"100us..1m"`
-	// ShareCritical, ShareSheddablePlus and ShareSheddable are the parts of the limit that calls of a class may fill while
-	// more critical calls come. Defaults 0.9, 0.8 and 0.7. Range 0.01 to 1.
+	// ShareCritical, ShareSheddablePlus and ShareSheddable are the parts of the limit that calls of a class may fill
+	// while more critical calls come. Defaults 0.9, 0.8 and 0.7. Range 0.01 to 1.
 	ShareCritical      core.Ratio `default:"0.9" range:"0.01..1"`
 	ShareSheddablePlus core.Ratio `default:"0.8" range:"0.01..1"`
 	ShareSheddable     core.Ratio `default:"0.7" range:"0.01..1"`
@@ -103,8 +105,8 @@ func (a *Algorithm) UnmarshalText(text []byte) error {
 // Validate reports every field out of range at once, each with its name, value and what is allowed.
 func (c Config) Validate() error {
 	var crossed error
-	if full := schema.Fill(c); full.MinLimit > full.MaxLimit {
-		crossed = schema.Fault("min_limit", full.MinLimit, "at most max_limit")
+	if full := schema.Fill(c); c.MinLimit > full.MaxLimit && full.MaxLimit > 0 {
+		crossed = schema.Fault("min_limit", c.MinLimit, fmt.Sprintf("at most max_limit (%d)", full.MaxLimit))
 	}
 	return schema.Validate(c, crossed)
 }
@@ -118,6 +120,7 @@ func prepare(c Config) (Config, error) {
 		return c, err
 	}
 	c = schema.Fill(c)
+	c.MinLimit = min(c.MinLimit, c.MaxLimit)
 	c.InitialLimit = min(max(c.InitialLimit, c.MinLimit), c.MaxLimit)
 	c.QueueTarget = min(c.QueueTarget, c.QueueInterval)
 	return c, nil

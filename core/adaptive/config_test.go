@@ -21,10 +21,11 @@ func TestConfig(t *testing.T) {
 		QueueInterval: 100 * ms, QueueTarget: 5 * ms, ShareCritical: 0.9, ShareSheddablePlus: 0.8, ShareSheddable: 0.7,
 		RetryAfter: time.Second,
 	}
-	if got := l.Config(); got != want {
-		t.Errorf("the defaults are\n%+v, want\n%+v", got, want)
+	if c := l.Config(); c != want {
+		t.Errorf("the defaults are\n%+v, want\n%+v", c, want)
 	}
-	if got := limiter(t, Config{InitialLimit: 50, MaxLimit: 10, QueueInterval: ms}).Config(); got.InitialLimit != 10 || got.QueueTarget != ms {
+	got := limiter(t, Config{InitialLimit: 50, MaxLimit: 1, QueueInterval: ms}).Config()
+	if got.InitialLimit != 1 || got.MinLimit != 1 || got.QueueTarget != ms {
 		t.Errorf("dependent defaults: %+v", got)
 	}
 	_, err := New("x", Config{
@@ -44,7 +45,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s is not named in\n%v", field, err)
 		}
 	}
-	if err := (Config{MinLimit: 30, MaxLimit: 20}).Validate(); err == nil || !strings.Contains(err.Error(), "min_limit: 30") {
+	if err := (Config{MinLimit: 30, MaxLimit: 20}).Validate(); err == nil || !strings.Contains(err.Error(), "min_limit: 30 is not allowed; allowed: at most max_limit (20)") {
 		t.Errorf("crossed bounds: %v", err)
 	}
 	if _, err := New("no spaces", Config{}, Hooks{}); err == nil {

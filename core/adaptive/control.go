@@ -42,7 +42,7 @@ const (
 	fading     = 10 * time.Second // over which the most calls in flight are forgotten
 	probeDepth = 0.6              // of the limit, during a probe
 	probeLen   = 8                // windows: one until the calls feel it, the others to see
-	eager      = 10               // the first probe comes that many times sooner, and the next one after a probe that has found something
+	eager      = 10               // the first probe comes that many times sooner, and one after a find
 )
 
 // next takes in a window that ended at now.

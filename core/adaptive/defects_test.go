@@ -45,7 +45,8 @@ func TestD02_PanicGivesTheSlotBack(t *testing.T) {
 	atRest(t, l)
 }
 
-// aegis BBR: a package that is imported starts a goroutine that never ends, and keeps its state in variables of the package.
+// aegis BBR: a package that is imported starts a goroutine that never ends, and keeps its state in variables of the
+// package.
 func TestD25_NoGoroutineNoGlobalState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before := runtime.NumGoroutine()
@@ -107,8 +108,8 @@ func TestD25_ConstantsAreSettings(t *testing.T) {
 	}
 }
 
-// failsafe-go #127: in a long incident the baseline followed the latency, and the limit stopped cutting. And the guard that was
-// asked for there: a latency that is never healthy.
+// failsafe-go #127: in a long incident the baseline followed the latency, and the limit stopped cutting. And the
+// guard that was asked for there: a latency that is never healthy.
 func TestBaselineDoesNotDriftInALongIncident(t *testing.T) {
 	for _, c := range []Config{{}, {MaxHealthyLatency: 150 * ms}} {
 		full := prepared(t, c)

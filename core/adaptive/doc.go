@@ -1,6 +1,6 @@
-// Package adaptive bounds the calls in flight by a limit that it finds itself: from how long calls take, it tells whether
-// they run or queue in the backend. Beyond the limit calls wait a moment or are shed, the least critical first, so that the
-// backend goes on doing useful work however much is asked of it.
+// Package adaptive bounds the calls in flight by a limit that it finds itself: from how long calls take, it tells
+// whether they run or queue in the backend. Beyond the limit calls wait a moment or are shed, the least critical
+// first, so that the backend goes on doing useful work however much is asked of it.
 //
 //	                        +------------------------- the limit <---------------------------+
 //	                        v                                                                |
@@ -40,8 +40,8 @@
 //	Canceled, Expired              nothing; but its latency counts if it was already more than Tolerance times the baseline
 //	Ignored                        nothing
 //
-// Done gives the slots back whatever the outcome. It belongs in a defer, as in Do, so that panic and runtime.Goexit cost no
-// slot. A call takes as many slots as it costs, at most the whole limit and at most 4095.
+// Done gives the slots back whatever the outcome. It belongs in a defer, as in Do, so that panic and runtime.Goexit
+// cost no slot. A call takes as many slots as it costs, at most the whole limit and at most 4095.
 //
 // # The limit
 //
@@ -56,27 +56,28 @@
 //	any        held to MinLimit..MaxLimit, and to Headroom times the most calls in flight of late (half gone in 7s), but
 //	           not below InitialLimit
 //
-// The baseline, what a call takes without a queue, is learned from ten windows and then follows over ten seconds, but only
-// while nobody is held back. Under overload it is frozen, or it would drift up with the queue until the limit
-// holds nothing. Two findings move it all the same: calls that are quicker than 0.85 of it, and a third fewer
-// calls in flight that are no quicker: then they do not queue, the backend has become slower, and the limit returns to where its
-// fall began. It does not fall further before that is known. Every Probe under lasting overload a
-// moment with fewer calls looks for both. MaxHealthyLatency bounds it.
+// The baseline, what a call takes without a queue, is learned from ten windows and then follows over ten seconds, but
+// only while nobody is held back. Under overload it is frozen, or it would drift up with the queue until the limit
+// holds nothing. Two findings move it all the same: calls that are quicker than 0.85 of it, and a third fewer calls
+// in flight that are no quicker: then they do not queue, the backend has become slower, and the limit returns to
+// where its fall began. It does not fall further before that is known. Every Probe under lasting overload a moment
+// with fewer calls looks for both. MaxHealthyLatency bounds it.
 //
 // # Who is shed
 //
-// Calls have a level: by class (Call.Class; unclassified is critical), and within the class by a hash of Call.Key, dealt
-// anew every hour. Once calls are held back, a tenth more than the slots carry is let pass, from the most critical level
-// up; the rest is shed at once. (Fewer than MinSamples in a window are too few for that, and left to the queue.) So an overload hits the same classes and users throughout. Calls without a key are shed at random. What passes and
-// finds no slot queues by class. While more critical calls come (within the last ten seconds), the other classes may fill
-// only their share of the limit. Health checks are for the adapter to exempt.
+// Calls have a level: by class (Call.Class; unclassified is critical), and within the class by a hash of Call.Key,
+// dealt anew every hour. Once calls are held back, a tenth more than the slots carry is let pass, from the most
+// critical level up; the rest is shed at once. (Fewer than MinSamples in a window are too few for that, and left to
+// the queue.) So an overload hits the same classes and users throughout. Calls without a key are shed at random. What
+// passes and finds no slot queues by class. While more critical calls come (within the last ten seconds), the other
+// classes may fill only their share of the limit. Health checks are for the adapter to exempt.
 //
 // # Modes
 //
-// In shadow mode calls that get slots take them; others run beside the limit and take none (Decision.Reason says what would
-// have become of them; one that would have queued counts as ReasonFull). They load the backend, though, so the limit seen in shadow
-// mode under overload is lower than it would be in force. In disabled mode all run beside, and nothing is
-// learned. Snapshot.Running counts both kinds.
+// In shadow mode calls that get slots take them; others run beside the limit and take none (Decision.Reason says what
+// would have become of them; one that would have queued counts as ReasonFull). They load the backend, though, so the
+// limit seen in shadow mode under overload is lower than it would be in force. In disabled mode all run beside, and
+// nothing is learned. Snapshot.Running counts both kinds.
 //
 // # Tune
 //
@@ -95,15 +96,16 @@
 // # Defaults
 //
 // Smoothing, Backoff and the constants of vegas are those of Netflix's concurrency-limits, queue times CoDel's as
-// used at Facebook. Window is ten times shorter than Netflix's, Tolerance lower (1.2, not 1.5), MinSamples higher (20, not 10); they, like Headroom, Probe,
-// and the shares, are chosen by the experiments of this package's tests: a server for 300 calls a second does 90 % and more of that at
-// 1.5 to 10 times the load, and comes back within about two seconds when it becomes half as fast.
+// used at Facebook. Window is ten times shorter than Netflix's, Tolerance lower (1.2, not 1.5), MinSamples higher
+// (20, not 10); they, like Headroom, Probe, and the shares, are chosen by the experiments of this package's tests: a
+// server for 300 calls a second does 90 % and more of that at 1.5 to 10 times the load, and comes back within about
+// two seconds when it becomes half as fast.
 //
 // # When not to use it
 //
-// Where calls must not be rejected at all; where latency says nothing of load, as with long polls or a mix whose kinds
-// differ by orders of magnitude (give each kind a limiter); and where the limit is known, as for licences or connections: use a
-// bulkhead. On a client, in front of a backend that many share, a throttle (core/throttle) or a
+// Where calls must not be rejected at all; where latency says nothing of load, as with long polls or a mix whose
+// kinds differ by orders of magnitude (give each kind a limiter); and where the limit is known, as for licences or
+// connections: use a bulkhead. On a client, in front of a backend that many share, a throttle (core/throttle) or a
 // retry budget reacts to what the backend says; this reacts to what it does.
 //
 // Units: limits and Cost are counts, times are time.Duration.

@@ -9,8 +9,8 @@ import (
 	"github.com/mw-go/mw/core"
 )
 
-// The experiments: a server of 30 workers, 100 ms a call, so 300 calls a second, whose callers wait for a second. Each has a control
-// arm without a limiter, which must fail, and runs with seeds drawn anew.
+// The experiments: a server of 30 workers, 100 ms a call, so 300 calls a second, whose callers wait for a second.
+// Each has a control arm without a limiter, which must fail, and runs with seeds drawn anew.
 
 const (
 	workers  = 30
@@ -104,7 +104,8 @@ func TestExperimentOverload(t *testing.T) {
 	})
 }
 
-// TestExperimentNoOverload: at 0.7 of the capacity a limiter rejects nobody to speak of; one fixed at half the workers does.
+// TestExperimentNoOverload: at 0.7 of the capacity a limiter rejects nobody to speak of; one fixed at half the
+// workers does.
 func TestExperimentNoOverload(t *testing.T) {
 	t.Parallel()
 	experiment(t, func(t *testing.T, seed uint64, service func(float64, *rand.Rand) time.Duration) {
@@ -232,8 +233,8 @@ func meanLimit(seconds []second) (mean float64) {
 	return mean
 }
 
-// thawed is the limit after n windows of overload, in a backend where latency is in proportion to the calls in flight, with
-// a baseline that learns from every window.
+// thawed is the limit after n windows of overload, in a backend where latency is in proportion to the calls in
+// flight, with a baseline that learns from every window.
 func thawed(t *testing.T, n int) float64 {
 	t.Helper()
 	c, err := prepare(Config{Probe: -1})
@@ -255,7 +256,8 @@ func thawed(t *testing.T, n int) float64 {
 // has no classes.
 func TestExperimentClasses(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]Config{"queue": {}, "no queue": {Queue: core.None, ShareCritical: 0.5, ShareSheddablePlus: 0.4, ShareSheddable: 0.3}} {
+	alone := Config{Queue: core.None, ShareCritical: 0.5, ShareSheddablePlus: 0.4, ShareSheddable: 0.3}
+	for name, config := range map[string]Config{"queue": {}, "no queue": alone} {
 		experiment(t, func(t *testing.T, seed uint64, service func(float64, *rand.Rand) time.Duration) {
 			share := 0.2
 			if config.Queue == core.None {
@@ -321,8 +323,8 @@ func TestExperimentRejectionCost(t *testing.T) {
 	})
 }
 
-// TestExperimentStall: the server stands still for ten seconds, at 0.93 of its capacity. Without a limiter it works off what nobody
-// waits for any more, for two minutes.
+// TestExperimentStall: the server stands still for ten seconds, at 0.93 of its capacity. Without a limiter it works
+// off what nobody waits for any more, for two minutes.
 func TestExperimentStall(t *testing.T) {
 	t.Parallel()
 	const from, to = 20, 30
@@ -349,8 +351,8 @@ func TestExperimentStall(t *testing.T) {
 	})
 }
 
-// TestExperimentStableShedding: at twice the load the same users are served throughout, most of them always or never, where
-// chance would serve each of them now and then.
+// TestExperimentStableShedding: at twice the load the same users are served throughout, most of them always or never,
+// where chance would serve each of them now and then.
 func TestExperimentStableShedding(t *testing.T) {
 	t.Parallel()
 	skipUnderRace(t)

@@ -41,7 +41,9 @@ func FuzzMachine(f *testing.F) {
 			now = now.Add(step)
 			n, latency := next()*next(), time.Duration(next()+1)<<(next()%40)
 			in := intake{
-				tally:    tally{count: n, logs: n * logOf(latency), running: n * next(), dropped: next() % 32, most: int64(next() << (next() % 9))},
+				tally: tally{
+					count: n, logs: n * logOf(latency), running: n * next(), dropped: next() % 32, most: int64(next() << (next() % 9)),
+				},
 				refused:  next()%2 == 0,
 				admitted: admitted + next(),
 				ranks:    uint32(next() % 16),

@@ -2,9 +2,10 @@ package adaptive
 
 import "math"
 
-// gradient2 moves the limit by the gradient between the unloaded latency and that of the window, after the Gradient2Limit
-// of Netflix's concurrency-limits. It differs in that room for a queue is added only while the gradient allows growth (added
-// always, as there, it lets the limit creep up in mild overload), and that dropped calls count.
+// gradient2 moves the limit by the gradient between the unloaded latency and that of the window, after the
+// Gradient2Limit of Netflix's concurrency-limits. It differs in that room for a queue is added only while the
+// gradient allows growth (added always, as there, it lets the limit creep up in mild overload), and that dropped
+// calls count.
 func gradient2(c *Config, limit float64, w sample, base float64) float64 {
 	g := 1.0
 	if base > 0 && w.count > 0 {

@@ -6,9 +6,9 @@ import (
 	"github.com/mw-go/mw/core"
 )
 
-// machine is everything that a Limiter decides by, but for the calls in flight and in the queue: the limit, the shares, the
-// cut-off. It moves at ticks, which come from the calls themselves, about one a window. Time and randomness are arguments;
-// time that runs backwards stands still. It changes in place: see shedder.
+// machine is everything that a Limiter decides by, but for the calls in flight and in the queue: the limit, the
+// shares, the cut-off. It moves at ticks, which come from the calls themselves, about one a window. Time and
+// randomness are arguments; time that runs backwards stands still. It changes in place: see shedder.
 type machine struct {
 	control
 	shed    shedder
@@ -159,6 +159,3 @@ func (m *machine) caps(c *Config, now core.Time) (caps [ranks]int64) {
 	caps[0] = int64(m.limit) // no probe is worth a call of the highest class
 	return caps
 }
-
-// passes reports whether a call of that level is let try for a slot.
-func (m *machine) passes(level int) bool { return level <= m.shed.cut }

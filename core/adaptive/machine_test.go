@@ -206,6 +206,24 @@ func TestControl(t *testing.T) {
 			t.Error("still waits for the next probe")
 		}
 	})
+	t.Run("a fall that was a mistake is undone", func(t *testing.T) {
+		m := control{limit: 36, base: learned(&c, 100*ms, 30)} // and now each call takes 200 ms
+		for i := range 100 {
+			running := int(m.effective(&c))
+			latency := max(200*ms, 200*ms*time.Duration(running)/30)
+			m = m.next(&c, holding(window(latency, running)), core.Time(i)*core.Time(100*ms), 0.5)
+			if m.base.value > float64(150*ms) {
+				if m.limit < 28 || m.limit > 36 {
+					t.Errorf("limit %v", m.limit)
+				}
+				return
+			}
+			if m.limit < 18 {
+				t.Fatalf("limit %v, before it is known whether calls queue", m.limit)
+			}
+		}
+		t.Error("never noticed")
+	})
 	t.Run("no probe asked for", func(t *testing.T) {
 		c := prepared(t, Config{Probe: core.None})
 		m := control{limit: 36, base: learned(&c, 100*ms, 30)}
@@ -262,7 +280,9 @@ func TestWindows(t *testing.T) {
 		m := first(&c)
 		m.tick(&c, intake{}, start, 0)
 		now := start
-		for _, test := range []struct{ n, thin uint64 }{{512, 0}, {513, 1}, {5000, 31}, {1 << 30, 63}, {128, 63}, {127, 31}, {20, 15}} {
+		for _, test := range []struct{ n, thin uint64 }{
+			{512, 0}, {513, 1}, {5000, 31}, {1 << 30, 63}, {128, 63}, {127, 31}, {20, 15},
+		} {
 			now = now.Add(time.Second)
 			if m.tick(&c, some(test.n), now, 0); m.thin != test.thin {
 				t.Errorf("%d calls: thin %d, want %d", test.n, m.thin, test.thin)

@@ -79,9 +79,9 @@ func check(t testing.TB, m *machine, c Config) {
 	if m.started && m.due <= m.opened {
 		t.Fatalf("a tick is due at %v, before the window began at %v", m.due, m.opened)
 	}
-	last := int64(1 << 62)
+	last, ordered := int64(1<<62), c.ShareCritical >= c.ShareSheddablePlus && c.ShareSheddablePlus >= c.ShareSheddable
 	for r, limit := range m.caps(&c, m.opened) {
-		if limit < 1 || limit > int64(c.MaxLimit) || limit > last && c.ShareCritical >= c.ShareSheddablePlus && c.ShareSheddablePlus >= c.ShareSheddable {
+		if limit < 1 || limit > int64(c.MaxLimit) || limit > last && ordered {
 			t.Fatalf("class %d may fill %d", r, limit)
 		}
 		last = limit

@@ -421,7 +421,8 @@ func (p *pair) differ() string {
 	}
 	p.tries = slices.DeleteFunc(p.tries, func(x *try) bool { return x.state == gone })
 	s := l.Snapshot()
-	if s.Running != m.running+m.beside || s.Waiting != m.waiting() || s.Admitted != m.admitted+m.let || s.Rejected != m.rejected || s.Shadowed != m.shadowed {
+	if s.Running != m.running+m.beside || s.Waiting != m.waiting() || s.Admitted != m.admitted+m.let ||
+		s.Rejected != m.rejected || s.Shadowed != m.shadowed {
 		return fmt.Sprintf("%d running, %d waiting, %+v\nwant %d, %d beside, %d waiting, %d admitted, %d rejected, %d shadowed",
 			s.Running, s.Waiting, s.Status, m.running, m.beside, m.waiting(), m.admitted+m.let, m.rejected, m.shadowed)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/mw-go/mw/core"
 )
 
-// The fast path of Acquire must decide what the whole decision does: an override to enforce that ends in the far future changes
-// nothing but the path.
+// The fast path of Acquire must decide what the whole decision does: an override to enforce that ends in the far
+// future changes nothing but the path.
 func TestFastPathDecidesLikeTheWhole(t *testing.T) {
 	rng := rand.New(rand.NewPCG(rand.Uint64(), 1))
 	c := fixed(20)

@@ -11,8 +11,8 @@ import (
 
 // queue holds the calls that wait for a slot, a line for each class. It is guarded by the Limiter's mu.
 //
-// No wake-up is lost: a waiter first shows itself in gate.waiting and then looks for room; whoever gives room back does so
-// first and then looks at gate.waiting. One of the two sees the other.
+// No wake-up is lost: a waiter first shows itself in gate.waiting and then looks for room; whoever gives room back
+// does so first and then looks at gate.waiting. One of the two sees the other.
 type queue struct {
 	lines [ranks]struct {
 		line
@@ -34,8 +34,8 @@ const reasonLetRun core.Reason = 0x7f
 
 func (q *queue) len() int { return q.n }
 
-// wait queues for slots until they are granted or the wait has to end. cost is what was granted: less than was asked if that
-// was more than the limit.
+// wait queues for slots until they are granted or the wait has to end. cost is what was granted: less than was asked
+// if that was more than the limit.
 func (l *Limiter) wait(ctx context.Context, s *settings, c core.Call, now core.Time) (cost int64, why core.Reason) {
 	if err := ctx.Err(); err != nil {
 		return 0, reasonOf(err)

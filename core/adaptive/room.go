@@ -1,7 +1,8 @@
 package adaptive
 
-// room is the calls in flight as one word: their slots in the lower bits and, above them, how many calls have been admitted
-// so far, so that counting costs no operation of its own and every call has a number. The lifetime count wraps at 2^40.
+// room is the calls in flight as one word: their slots in the lower bits and, above them, how many calls have been
+// admitted so far, so that counting costs no operation of its own and every call has a number. The lifetime count
+// wraps at 2^40.
 type room uint64
 
 const (

@@ -43,8 +43,8 @@ func (l *Limiter) hear(tag uint32, start, now core.Time, o core.Outcome) {
 			l.counters.drop()
 		}
 	case core.Canceled, core.Expired:
-		// Whoever gives up early says nothing about the backend. Who gave up on a call that was slow already must be heard,
-		// or impatient users would hide an overload.
+		// Whoever gives up early says nothing about the backend. Who gave up on a call that was slow already must be
+		// heard, or impatient users would hide an overload.
 		if slow := l.gate.slow.Load(); slow > 0 && now.Sub(start) >= time.Duration(slow) {
 			l.took(tag, start, now)
 		}

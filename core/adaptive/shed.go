@@ -6,10 +6,10 @@ import (
 	"github.com/mw-go/mw/core"
 )
 
-// Under overload the calls that cannot be served should be the same ones throughout: the least critical, and among equals
-// those of the same users, who then fail, where otherwise every user's every tenth call would fail, and every page made of ten
-// calls. So each call has a level, by its class and then by a hash of its key, and all calls above the cut-off are shed.
-// After WeChat's DAGOR.
+// Under overload the calls that cannot be served should be the same ones throughout: the least critical, and among
+// equals those of the same users, who then fail, where otherwise every user's every tenth call would fail, and every
+// page made of ten calls. So each call has a level, by its class and then by a hash of its key, and all calls above
+// the cut-off are shed. After WeChat's DAGOR.
 const (
 	ranks  = 4  // classes that differ
 	places = 64 // levels in a class
@@ -28,8 +28,8 @@ func rank(c core.Class) int {
 	}
 }
 
-// level returns the level of a call. Keys change their places with every turn. Calls without a key have nothing that tells
-// them apart, so they get a place at random.
+// level returns the level of a call. Keys change their places with every turn. Calls without a key have nothing that
+// tells them apart, so they get a place at random.
 func level(rank int, k core.Key, turn, random uint64) int {
 	h := random
 	if !k.IsZero() {
@@ -44,7 +44,8 @@ func level(rank int, k core.Key, turn, random uint64) int {
 // turnOf returns the turn that a time belongs to: so that nobody is shed for good, places are dealt anew every hour.
 func turnOf(now core.Time) uint64 { return uint64(now / core.Time(time.Hour)) }
 
-// shedder finds the cut-off. It keeps state of some kilobytes, so it changes in place; otherwise it is as pure as the rest.
+// shedder finds the cut-off. It keeps state of some kilobytes, so it changes in place; otherwise it is as pure as the
+// rest.
 type shedder struct {
 	cut    int             // the highest level that passes
 	rates  [levels]float64 // calls a second that came on each level, smoothed

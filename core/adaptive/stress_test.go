@@ -12,8 +12,8 @@ import (
 	"github.com/mw-go/mw/core"
 )
 
-// TestStress lets goroutines call, wait, leave, stream and panic while the settings change. No slot and no waiter is lost,
-// and no more calls run than the largest limit allows.
+// TestStress lets goroutines call, wait, leave, stream and panic while the settings change. No slot and no waiter is
+// lost, and no more calls run than the largest limit allows.
 func TestStress(t *testing.T) {
 	const callers, most = 16, 12
 	l, err := New("test", Config{MaxLimit: most, Queue: 4, QueueInterval: ms, QueueTarget: ms, MinSamples: 1, Window: 10 * ms},

@@ -23,8 +23,8 @@ func (t tally) plus(u tally) tally {
 	return tally{t.count + u.count, t.logs + u.logs, t.running + u.running, t.dropped + u.dropped, max(t.most, u.most)}
 }
 
-// sample sums the tally up. The mean of the latencies is the geometric one: a few very long calls hardly move it, nor does
-// a change in the mix of short and long ones as much, and queueing moves all calls.
+// sample sums the tally up. The mean of the latencies is the geometric one: a few very long calls hardly move it, nor
+// does a change in the mix of short and long ones as much, and queueing moves all calls.
 func (t tally) sample(span time.Duration, refused bool) sample {
 	w := sample{span: span, count: int(t.count), dropped: int(t.dropped), most: int(t.most), refused: refused}
 	if t.count > 0 {
@@ -37,8 +37,8 @@ func (t tally) sample(span time.Duration, refused bool) sample {
 // logUnit is the resolution of the logarithms: a step is 0.07 %.
 const logUnit = 1024
 
-// logOf returns the logarithm to base 2 of a latency in units of 1/logUnit, to within 0.7 %; 0 for none. By integers: it runs
-// once a call.
+// logOf returns the logarithm to base 2 of a latency in units of 1/logUnit, to within 0.7 %; 0 for none. By integers:
+// it runs once a call.
 func logOf(latency time.Duration) uint64 {
 	if latency <= 1 {
 		return 0

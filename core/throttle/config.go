@@ -13,8 +13,8 @@ type Config struct {
 	K float64 `default:"2" range:"1..100"`
 	// Window is the time over which calls are counted, in ten slices. Default 30s (Envoy). Range 1s to 1h.
 	Window time.Duration `default:"30s" range:"1s..1h"`
-	// MinCalls is how many calls of the window are let off before any is rejected. Default 5 (go-zero). Range 1 to 1e6, or
-	// none.
+	// MinCalls is how many calls of the window are let off before any is rejected. Default 5 (go-zero). Range 1 to
+	// 1e6, or none.
 	MinCalls core.Count `default:"5" range:"1..1000000|none"`
 	// ForcePass is the time after which a call passes whatever the odds, if none of its class has, so that a recovery is
 	// noticed. Default 1s (go-zero). Range 10ms to 1h, or none.

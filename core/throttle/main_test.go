@@ -27,13 +27,3 @@ func acquire(ctx context.Context, g core.Guard, c core.Call, p *core.Permit) (d 
 	*p, d = g.Acquire(ctx, c)
 	return d
 }
-
-// enter takes slots that must be free.
-func enter(t testing.TB, g core.Guard, c core.Call) *core.Permit {
-	t.Helper()
-	p := new(core.Permit)
-	if d := acquire(bg, g, c, p); d.Reason != 0 {
-		t.Fatalf("rejected: %v", d.Reason)
-	}
-	return p
-}

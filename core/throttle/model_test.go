@@ -106,7 +106,8 @@ func TestShellEqualsModel(t *testing.T) {
 	}
 }
 
-// FuzzMachine: the odds are a probability, whatever the window holds, and fall when a call is accepted and rise when one is not.
+// FuzzMachine: the odds are a probability, whatever the window holds, and fall when a call is accepted and rise when
+// one is not.
 func FuzzMachine(f *testing.F) {
 	f.Add(2.0, int64(5), int64(10), int64(100), 0.5, int64(time.Second))
 	f.Add(1.0, int64(-1), int64(0), int64(1), 0.0, int64(-1))
@@ -133,7 +134,8 @@ func FuzzMachine(f *testing.F) {
 	})
 }
 
-// TestStress: under concurrency every call is counted once, and results that come while the window is found empty are not lost.
+// TestStress: under concurrency every call is counted once, and results that come while the window is found empty are
+// not lost.
 func TestStress(t *testing.T) {
 	th := throttler(t, Config{Window: time.Second})
 	var wg sync.WaitGroup

@@ -114,7 +114,8 @@ func TestOutcomes(t *testing.T) {
 func TestTransitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []string
-		th, err := New("test", Config{}, Hooks{OnEvent: func(e core.Event) { events = append(events, e.From+" to "+e.To+": "+e.Cause) }})
+		hear := func(e core.Event) { events = append(events, e.From+" to "+e.To+": "+e.Cause) }
+		th, err := New("test", Config{}, Hooks{OnEvent: hear})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,8 +185,8 @@ func TestD04_TheWindowExpiresWhenItIsRead(t *testing.T) {
 	})
 }
 
-// TestD05_RejectionsAreRequests: failsafe-go did not count calls that it had rejected, unlike the formula it cites. Then a backend
-// that accepts nothing would be sent one call in six; so it is sent hardly any.
+// TestD05_RejectionsAreRequests: failsafe-go did not count calls that it had rejected, unlike the formula it cites.
+// Then a backend that accepts nothing would be sent one call in six; so it is sent hardly any.
 func TestD05_RejectionsAreRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := throttler(t, Config{ForcePass: core.None})
@@ -203,7 +204,8 @@ func TestD05_RejectionsAreRequests(t *testing.T) {
 	})
 }
 
-// TestD25_NoGoroutineAndNoConstants: aegis starts a goroutine that never ends when it is imported; go-zero's constants cannot be set.
+// TestD25_NoGoroutineAndNoConstants: aegis starts a goroutine that never ends when it is imported; go-zero's
+// constants cannot be set.
 func TestD25_NoGoroutineAndNoConstants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before := runtime.NumGoroutine()
@@ -324,7 +326,8 @@ func TestTune(t *testing.T) {
 			t.Errorf("with a greater K: %v", d.Reason)
 		}
 		before := th.Config()
-		if err := th.Tune(Config{K: 0.5, Window: 1, MinCalls: -3, ForcePass: 1, Mode: core.ForcedOpen}); err == nil || th.Config() != before {
+		err := th.Tune(Config{K: 0.5, Window: 1, MinCalls: -3, ForcePass: 1, Mode: core.ForcedOpen})
+		if err == nil || th.Config() != before {
 			t.Errorf("%v", err)
 		} else if n := strings.Count(err.Error(), "not allowed"); n != 5 {
 			t.Errorf("%d faults in %q, want 5", n, err)
