@@ -170,7 +170,9 @@ func (m *model) press() {
 
 func (m *model) start(x *try, cost int64, slow bool) {
 	m.running += cost
-	m.admitted++
+	if x.until == 0 { // else it is counted when it wakes up
+		m.admitted++
+	}
 	x.state, x.cost, x.at, x.began = runs, cost, m.running, m.now
 	x.timed = slow || m.admitted&m.m.thin == 0 || m.now >= m.shown.due
 }
@@ -242,6 +244,7 @@ func (m *model) finish(x *try, o core.Outcome) {
 		return
 	}
 	m.running -= x.cost
+	m.grant()
 	if x.timed {
 		latency := m.now.Sub(x.began)
 		switch {
@@ -254,7 +257,6 @@ func (m *model) finish(x *try, o core.Outcome) {
 		}
 		m.tick()
 	}
-	m.grant()
 }
 
 // expire lets those go who have waited long enough.
@@ -395,6 +397,9 @@ func (p *pair) conclude(x *try) {
 	x.permit = p.l.conclude(x.s, x.call, x.w.cost, &x.d)
 	x.concluded = true
 	x.at = p.m.running // several may have been woken at once
+	if x.state == runs && !x.beside {
+		p.m.admitted++
+	}
 }
 
 func (p *pair) pick() *try {

@@ -40,8 +40,8 @@ func (l *Limiter) wait(ctx context.Context, s *settings, c core.Call, now core.T
 	if err := ctx.Err(); err != nil {
 		return 0, reasonOf(err)
 	}
+	done := ctx.Done()
 	w, most := l.join(s, c, now)
-	l.live.Feed.Deliver()
 	if w == nil {
 		return 0, core.ReasonFull
 	}
@@ -52,7 +52,7 @@ func (l *Limiter) wait(ctx context.Context, s *settings, c core.Call, now core.T
 		why = w.reason
 	case <-t.C:
 		why = l.leave(w, core.ReasonWaited)
-	case <-ctx.Done():
+	case <-done:
 		why = l.leave(w, reasonOf(ctx.Err()))
 	}
 	return w.cost, why
@@ -73,7 +73,9 @@ func (l *Limiter) join(s *settings, c core.Call, now core.Time) (w *waiter, most
 	if q.n >= int(s.Config.Queue) && !q.pushOut(l, r) {
 		return nil, 0
 	}
-	l.press(s, now) // in case a tick has just found that the overload is over
+	// In case a tick has just found that the overload is over. The next one delivers the event: a listener that never
+	// returns must not take a waiter with it.
+	l.press(s, now)
 	ln := &q.lines[r]
 	ln.line, most = ln.join(&s.Config, now, r >= l.m.shed.edge)
 	w = &waiter{cost: min(c.Tokens(), maxCost), rank: r, ready: make(chan struct{})}

@@ -16,18 +16,19 @@ func (l *Limiter) Progress(tag uint32, start, now core.Time) {
 	l.tickIfDue(now)
 }
 
-// Settle gives the slots back, and hears how the call went if it was timed.
+// Settle gives the slots back, and hears how the call went if it was timed. The tick comes last: it may tell a
+// listener, who may never return.
 func (l *Limiter) Settle(tag uint32, start, now core.Time, progressed bool, o core.Outcome) {
 	l.room.Add(-uint64(costOf(tag)))
-	if start != 0 {
+	if start != 0 && !progressed {
 		now = now.Or()
-		if !progressed {
-			l.hear(tag, start, now, o)
-		}
-		l.tickIfDue(now)
+		l.hear(tag, start, now, o)
 	}
 	if l.gate.waiting.Load() != 0 {
 		l.serve()
+	}
+	if start != 0 {
+		l.tickIfDue(now.Or())
 	}
 }
 

@@ -7,10 +7,36 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mw-go/mw/core"
 )
+
+// TestListenerThatNeverReturns: one that ends the goroutine of the call, as t.FailNow does, costs no slot and no waiter.
+func TestListenerThatNeverReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := 0
+		l, err := New("test", fixed(2), Hooks{OnEvent: func(core.Event) { told++; runtime.Goexit() }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 300 {
+			go func() {
+				_, _ = Do(bg, l, func(context.Context) (int, error) { time.Sleep(20 * ms); return 0, nil })
+			}()
+			if time.Sleep(ms); i%100 == 99 {
+				time.Sleep(3 * time.Second)
+				go func() { _, _ = Do(bg, l, func(context.Context) (int, error) { return 0, nil }) }()
+			}
+		}
+		time.Sleep(time.Second)
+		atRest(t, l)
+		if told < 2 {
+			t.Errorf("the listener has heard %d events", told)
+		}
+	})
+}
 
 // TestStress lets goroutines call, wait, leave, stream and panic while the settings change. No slot and no waiter is
 // lost, and no more calls run than the largest limit allows.
