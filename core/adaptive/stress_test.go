@@ -36,6 +36,24 @@ func TestListenerThatNeverReturns(t *testing.T) {
 			t.Errorf("the listener has heard %d events", told)
 		}
 	})
+	synctest.Test(t, func(t *testing.T) { // in Done
+		told := 0
+		l, err := New("test", fixed(3), Hooks{OnEvent: func(core.Event) { told++; runtime.Goexit() }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := []*core.Permit{enter(t, l, core.Call{}), enter(t, l, core.Call{}), enter(t, l, core.Call{})}
+		go l.Acquire(bg, core.Call{}) // refused, and told
+		for _, p := range held {
+			time.Sleep(1200 * ms)
+			go p.Done(0, core.Success)
+			synctest.Wait()
+		}
+		if told != 2 {
+			t.Errorf("the listener has heard %d events", told)
+		}
+		atRest(t, l)
+	})
 }
 
 // TestStress lets goroutines call, wait, leave, stream and panic while the settings change. No slot and no waiter is
