@@ -68,6 +68,7 @@ func table() []Row {
 	rows = append(rows, retryRows()...)
 	rows = append(rows, timeoutRows()...)
 	rows = append(rows, fallbackRows()...)
+	rows = append(rows, adaptiveRows()...)
 	rows = append(rows, httpRows()...)
 	rows = append(rows, givenTimeRows()...)
 	rows = append(rows, latencyRows()...)
