@@ -110,7 +110,7 @@ func TestOverdueCallsCountOnce(t *testing.T) {
 		for range 5 {
 			call(b, core.Success)
 		}
-		if !judged(b) || !judged(b) {
+		if first, second := judged(b), judged(b); !first || !second {
 			t.Error("opened: four overdue calls and five quick ones are nine, fewer than ten")
 		}
 		if l := b.Snapshot().Latency; l.Overdue != 4 || l.InFlight != 4 || l.Count != 5 {
