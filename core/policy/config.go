@@ -4,6 +4,7 @@ import (
 	"iter"
 	"reflect"
 
+	"github.com/mw-go/mw/core/adaptive"
 	"github.com/mw-go/mw/core/breaker"
 	"github.com/mw-go/mw/core/budget"
 	"github.com/mw-go/mw/core/bulkhead"
@@ -11,19 +12,22 @@ import (
 	"github.com/mw-go/mw/core/ratelimit"
 	"github.com/mw-go/mw/core/retry"
 	"github.com/mw-go/mw/core/schema"
+	"github.com/mw-go/mw/core/throttle"
 	"github.com/mw-go/mw/core/timeout"
 )
 
 // Config is the settings of every named machine, by kind and name: what a configuration file holds. A name that is not
 // in it means the defaults of its kind, and is an error where the kind has a required field. Data only.
 type Config struct {
-	Breakers   map[string]breaker.Config
-	RateLimits map[string]ratelimit.Config
-	Bulkheads  map[string]bulkhead.Config
-	Retries    map[string]retry.Config
-	Budgets    map[string]budget.Config
-	Timeouts   map[string]timeout.Config
-	Fallbacks  map[string]fallback.Config
+	Breakers       map[string]breaker.Config
+	RateLimits     map[string]ratelimit.Config
+	Bulkheads      map[string]bulkhead.Config
+	AdaptiveLimits map[string]adaptive.Config
+	Throttles      map[string]throttle.Config
+	Retries        map[string]retry.Config
+	Budgets        map[string]budget.Config
+	Timeouts       map[string]timeout.Config
+	Fallbacks      map[string]fallback.Config
 }
 
 // Validate reports every bad field of every machine at once, each with its path, such as

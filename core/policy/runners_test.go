@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/adaptive"
 	"github.com/mw-go/mw/core/budget"
 	"github.com/mw-go/mw/core/fallback"
 	"github.com/mw-go/mw/core/retry"
+	"github.com/mw-go/mw/core/throttle"
 	"github.com/mw-go/mw/core/timeout"
 )
 
@@ -22,10 +24,18 @@ func TestRunnersAndBudgets(t *testing.T) {
 		Budgets:   map[string]budget.Config{"payments": {Size: 3}},
 		Timeouts:  map[string]timeout.Config{"payments": {Limit: time.Second}},
 		Fallbacks: map[string]fallback.Config{"stale": {Limit: 5}},
+
+		AdaptiveLimits: map[string]adaptive.Config{"shop": {MaxLimit: 7}},
+		Throttles:      map[string]throttle.Config{"payments": {Mode: core.Shadow}},
 	}, func(e core.Event) { events = append(events, string(e.By.Kind)+" "+e.By.Name+" "+e.Type.String()) })
 	b := must[*budget.Budget](t)(s.Budget("payments"))
 	r := must[*retry.Retry](t)(s.Retry("payments", retry.Hooks{Budget: b}))
 	to := must[*timeout.Timeout](t)(s.Timeout("payments", timeout.Hooks{}))
+	limit := must[*adaptive.Limiter](t)(s.AdaptiveLimit("shop", adaptive.Hooks{}))
+	throttled := must[*throttle.Throttle](t)(s.Throttle("payments", throttle.Hooks{}))
+	if limit.Config().MaxLimit != 7 || throttled.Config().Mode != core.Shadow {
+		t.Error("the guards have not their settings")
+	}
 	f := must[*fallback.Fallback](t)(s.Fallback("stale", fallback.Hooks{}))
 	if r.Config().MaxAttempts != 2 || b.Config().Size != 3 || to.Config().Limit != time.Second || f.Config().Limit != 5 {
 		t.Error("the machines have not their settings")
@@ -33,8 +43,8 @@ func TestRunnersAndBudgets(t *testing.T) {
 	if again := must[*retry.Retry](t)(s.Retry("payments", retry.Hooks{})); again != r || r.Budget() != b {
 		t.Error("another retry, or another budget")
 	}
-	if n := len(s.All()); n != 3 {
-		t.Errorf("%d machines, want 3: a budget is none", n)
+	if n := len(s.All()); n != 5 {
+		t.Errorf("%d machines, want 5: a budget is none", n)
 	}
 	if err := s.Check(); err != nil {
 		t.Error(err)

@@ -2,12 +2,14 @@ package policy
 
 import (
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/adaptive"
 	"github.com/mw-go/mw/core/breaker"
 	"github.com/mw-go/mw/core/budget"
 	"github.com/mw-go/mw/core/bulkhead"
 	"github.com/mw-go/mw/core/fallback"
 	"github.com/mw-go/mw/core/ratelimit"
 	"github.com/mw-go/mw/core/retry"
+	"github.com/mw-go/mw/core/throttle"
 	"github.com/mw-go/mw/core/timeout"
 )
 
@@ -32,7 +34,13 @@ var (
 	keyedRateLimits = section[ratelimit.Config, core.Hooks, *ratelimit.Keyed]{"rate_limits", pickRateLimits, ratelimit.NewKeyed, plain}
 	bulkheads       = section[bulkhead.Config, core.Hooks, *bulkhead.Bulkhead]{"bulkheads", pickBulkheads, bulkhead.New, plain}
 	keyedBulkheads  = section[bulkhead.Config, core.Hooks, *bulkhead.Keyed]{"bulkheads", pickBulkheads, bulkhead.NewKeyed, plain}
-	retries         = section[retry.Config, retry.Hooks, *retry.Retry]{
+	adaptiveLimits  = section[adaptive.Config, core.Hooks, *adaptive.Limiter]{
+		"adaptive_limits", func(c Config) map[string]adaptive.Config { return c.AdaptiveLimits }, adaptive.New, plain,
+	}
+	throttles = section[throttle.Config, core.Hooks, *throttle.Throttle]{
+		"throttles", func(c Config) map[string]throttle.Config { return c.Throttles }, throttle.New, plain,
+	}
+	retries = section[retry.Config, retry.Hooks, *retry.Retry]{
 		"retries", func(c Config) map[string]retry.Config { return c.Retries }, retry.New,
 		func(h *retry.Hooks) *core.Hooks { return &h.Hooks },
 	}
@@ -85,6 +93,18 @@ func (s *Set) Bulkhead(name string, h bulkhead.Hooks) (*bulkhead.Bulkhead, error
 // KeyedBulkhead is Bulkhead for a keyed one.
 func (s *Set) KeyedBulkhead(name string, h bulkhead.Hooks) (*bulkhead.Keyed, error) {
 	return get(s, keyedBulkheads, name, h)
+}
+
+// AdaptiveLimit returns the adaptive limiter of that name, made on the first call; later calls return the same one, and
+// their hooks are ignored. Errors: a bad name.
+func (s *Set) AdaptiveLimit(name string, h adaptive.Hooks) (*adaptive.Limiter, error) {
+	return get(s, adaptiveLimits, name, h)
+}
+
+// Throttle returns the throttle of that name, made on the first call; later calls return the same one, and their hooks
+// are ignored. Errors: a bad name.
+func (s *Set) Throttle(name string, h throttle.Hooks) (*throttle.Throttle, error) {
+	return get(s, throttles, name, h)
 }
 
 // Retry returns the retry of that name, made on the first call; later calls return the same one, and their hooks are
