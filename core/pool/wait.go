@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mw-go/mw/core"
@@ -131,12 +132,14 @@ func (p *Pool[T]) serve() {
 	c := &p.live.Load().Config
 	for p.closed && p.answer(nil, p.errClosed()) {
 	}
-	for p.closed || p.n.surplus(c) > 0 {
-		sl := p.pop()
-		if sl == nil {
-			break
+	if p.closed || p.n.surplus(c) > 0 {
+		for _, sl := range slices.Backward(p.popAll()) { // the one that has been idle longest first
+			if p.closed || p.n.surplus(c) > 0 {
+				p.retire(sl)
+			} else {
+				p.push(sl)
+			}
 		}
-		p.retire(sl)
 	}
 	for p.n.queued > 0 {
 		sl := p.pop()
