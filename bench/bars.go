@@ -38,6 +38,8 @@ var bars = []Bar{
 	{"Keyed100k", 2, "go-limiter", 0.80},
 	{"Bulkhead", 1, "semaphore", 0.70},
 	{"Bulkhead", 2, "semaphore", 0.70},
+	{"Pool", 1, "puddle", 0.70},
+	{"Pool", 2, "puddle", 0.70},
 	{"GivenTimeBreaker", 1, "", 35},
 	{"GivenTimeLimiter", 1, "", 20},
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/jackc/puddle/v2"
+	"github.com/valyala/bytebufferpool"
 
 	"github.com/mw-go/mw"
 	"github.com/mw-go/mw/core/pool"
@@ -19,7 +20,7 @@ func poolRows() []Row {
 		Contestants: []Contestant{{Ours, oursPool}, {"puddle", puddlePool}},
 	}, {
 		Name: "Buffers", About: "take a buffer, append 1 KiB, give it back",
-		Contestants: []Contestant{{Ours, oursBuffers}, {"sync.Pool", syncPool}, {"make", makeBuffer}},
+		Contestants: []Contestant{{Ours, oursBuffers}, {"bytebufferpool", byteBufferPool}, {"sync.Pool", syncPool}, {"make", makeBuffer}},
 	}}
 }
 
@@ -85,6 +86,31 @@ func puddlePool() Subject {
 // kib is what is written into every buffer.
 var kib = make([]byte, 1024)
 
+func oursBuffers() Subject {
+	p := mw.Must(pool.NewBuffers(0))
+	return Subject{Loop: func(_, n int) (written int) {
+		for range n {
+			b := p.Get(len(kib))
+			b.Append(kib...)
+			written += len(b.B) / len(kib)
+			p.Put(b)
+		}
+		return written
+	}}
+}
+
+func byteBufferPool() Subject {
+	return Subject{Loop: func(_, n int) (written int) {
+		for range n {
+			b := bytebufferpool.Get()
+			b.B = append(b.B, kib...)
+			written += len(b.B) / len(kib)
+			bytebufferpool.Put(b)
+		}
+		return written
+	}}
+}
+
 func syncPool() Subject {
 	p := sync.Pool{New: func() any { return new([]byte) }}
 	return Subject{Loop: func(_, n int) (written int) {
@@ -109,19 +135,6 @@ func makeBuffer() Subject {
 			if i < 0 {
 				fresh.Store(0, b)
 			}
-		}
-		return written
-	}}
-}
-
-func oursBuffers() Subject {
-	p := mw.Must(pool.NewBuffers(0))
-	return Subject{Loop: func(_, n int) (written int) {
-		for range n {
-			b := p.Get(len(kib))
-			b.Append(kib...)
-			written += len(b.B) / len(kib)
-			p.Put(b)
 		}
 		return written
 	}}

@@ -66,6 +66,7 @@ func table() []Row {
 	rows = append(rows, keyedRows()...)
 	rows = append(rows, bulkheadRows()...)
 	rows = append(rows, poolRows()...)
+	rows = append(rows, batchRows()...)
 	rows = append(rows, httpRows()...)
 	rows = append(rows, givenTimeRows()...)
 	return append(rows, floorRow())

@@ -28,7 +28,9 @@ func (b *Batcher[Req, Resp]) join(ctx context.Context, s *settings, it item[Req]
 	}
 	if b.queue.Len() == 0 && b.held < s.Config.Queue {
 		at = b.put(it)
-		b.advance()
+		if len(b.ready) > 0 || s != b.live.Load() { // else nothing has become possible, and the clock is not read
+			b.advance()
+		}
 		b.mu.Unlock()
 		return at, nil
 	}
@@ -69,24 +71,24 @@ func (b *Batcher[Req, Resp]) giveUp(w *waiter[Req, Resp]) bool {
 	return true
 }
 
-// put lays an item on the batch that is being collected, or begins one. mu is held, and advance comes next.
+// put lays an item on the batch that is being collected, or begins one. mu is held, and advance
+// comes next if a batch is ready.
 func (b *Batcher[Req, Resp]) put(it item[Req]) ticket[Req, Resp] {
 	c := &b.live.Load().Config
 	if b.open != nil && !b.open.pile.fits(c, it.size) {
 		b.seal(heavy)
 	}
-	now := core.Now()
 	if b.open == nil {
-		b.open = &group[Req, Resp]{finished: make(chan struct{})}
+		b.open = &group[Req, Resp]{finished: make(chan struct{}), pile: pile{since: core.Now()}}
 		b.setTimer(c.Delay)
 	}
 	g := b.open
-	g.pile.add(it.size, now)
+	g.pile.add(it.size, g.pile.since)
 	g.items = append(g.items, it)
 	b.held++
 	b.count.Add(countAdmitted, 1)
-	if v := g.pile.verdict(c, now); v == full || v == heavy {
-		b.seal(v)
+	if why := g.pile.enough(c); why != notYet {
+		b.seal(why)
 	}
 	return ticket[Req, Resp]{g, len(g.items) - 1}
 }

@@ -42,20 +42,25 @@ func (p *pile) remove(size int64) {
 	p.bytes -= size
 }
 
-// verdict says whether the batch goes at time now, and why. A clock that runs backwards makes it wait longer.
-func (p *pile) verdict(c *Config, now core.Time) cause {
+// enough says whether the batch goes for its size, and why.
+func (p *pile) enough(c *Config) cause {
 	switch {
-	case p.items == 0:
-		return notYet
 	case p.items >= c.MaxItems:
 		return full
-	case c.MaxBytes != core.None && p.bytes >= int64(c.MaxBytes):
+	case c.MaxBytes != core.None && p.bytes >= int64(c.MaxBytes) && p.items > 0:
 		return heavy
-	case now.Sub(p.since) >= c.Delay:
-		return due
 	default:
 		return notYet
 	}
+}
+
+// verdict says whether the batch goes at time now, and why. A clock that runs backwards makes it wait longer.
+func (p *pile) verdict(c *Config, now core.Time) cause {
+	why := p.enough(c)
+	if why == notYet && p.items > 0 && now.Sub(p.since) >= c.Delay {
+		return due
+	}
+	return why
 }
 
 // tooLarge reports whether an item can be in no batch.

@@ -31,8 +31,8 @@ func (b *Batcher[Req, Resp]) changed(_, fresh *settings, now core.Time) {
 	defer b.mu.Unlock()
 	if g := b.open; g != nil {
 		b.timer.Stop()
-		if v := g.pile.verdict(&fresh.Config, now); v == full || v == heavy {
-			b.seal(v)
+		if why := g.pile.enough(&fresh.Config); why != notYet {
+			b.seal(why)
 		} else {
 			b.setTimer(fresh.Config.Delay - now.Sub(g.pile.since))
 		}
