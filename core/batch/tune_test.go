@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"errors"
+	"math"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -241,7 +242,7 @@ func TestSizeMisbehaves(t *testing.T) {
 			}()
 			_, _ = b.Do(bg, 0)
 		}()
-		const huge = 1<<63 - 1
+		const huge = math.MaxInt
 		x, y := do(bg, b, huge), do(bg, b, huge) // together more than an int64
 		if a := <-x; a.err != nil {
 			t.Error(a.err)

@@ -78,9 +78,12 @@ func TestCloseCancelsCreating(t *testing.T) {
 					}
 					return nil
 				}}
-				p := newPool(t, Config{Max: 3}, m)
-				waiting := wait(bg, p)
+				p := newPool(t, Config{Max: 3, CreateTimeout: time.Hour}, m)
+				waiting, start := wait(bg, p), time.Now()
 				shut(t, p, m)
+				if time.Since(start) != 0 {
+					t.Errorf("closed after %v", time.Since(start))
+				}
 				if err := (<-waiting).err; !errors.Is(err, ErrClosed) {
 					t.Errorf("%v", err)
 				}

@@ -83,41 +83,6 @@ func TestEachFailureAnswersOne(t *testing.T) {
 	})
 }
 
-// TestCreationOutlivesItsCaller: the next one has it, or it lies idle.
-func TestCreationOutlivesItsCaller(t *testing.T) { // C1
-	synctest.Test(t, func(t *testing.T) {
-		var inside context.Context
-		type key struct{}
-		m := &maker{create: func(ctx context.Context, _ int) error {
-			inside = ctx
-			time.Sleep(time.Second)
-			return ctx.Err()
-		}}
-		p := newPool(t, Config{Max: 1}, m)
-		ctx, cancel := context.WithCancel(context.WithValue(bg, key{}, "a secret of the first caller"))
-		first := wait(ctx, p)
-		second := wait(bg, p)
-		cancel()
-		wantReason(t, (<-first).err, core.ReasonLeft)
-		a := <-second
-		if a.err != nil || a.lease.Value().id != 1 || inside.Value(key{}) != nil {
-			t.Errorf("%v, resource %d, value %v", a.err, a.lease.Value().id, inside.Value(key{}))
-		}
-		a.lease.Discard()
-
-		ctx, cancel = context.WithCancel(bg)
-		third := wait(ctx, p)
-		cancel()
-		<-third
-		time.Sleep(time.Second)
-		synctest.Wait()
-		if s := p.Snapshot(); s.Idle != 1 || s.Created != 2 {
-			t.Errorf("%+v", s)
-		}
-		shut(t, p, m)
-	})
-}
-
 // TestReleaseBeforeCreation: the caller for whom one is being created takes what comes back first, and the creation is
 // for the next.
 func TestReleaseBeforeCreation(t *testing.T) {

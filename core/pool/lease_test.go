@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -114,31 +113,6 @@ func TestDo(t *testing.T) {
 				}
 				shut(t, p, m)
 			})
-		})
-	}
-}
-
-// TestDoFalls: a panic or runtime.Goexit discards the resource, costs no place and goes on untouched.
-func TestDoFalls(t *testing.T) {
-	for name, fall := range map[string]func(){"panic": func() { panic("ouch") }, "runtime.Goexit": runtime.Goexit} {
-		synctest.Test(t, func(t *testing.T) {
-			m := &maker{}
-			p := newPool(t, Config{Max: 1}, m)
-			for range 10 {
-				end := make(chan any)
-				go func() {
-					defer func() { end <- recover() }()
-					_, _ = Do(bg, p, func(context.Context, *conn) (int, error) { fall(); return 0, nil })
-				}()
-				if r := <-end; (r == "ouch") != (name == "panic") {
-					t.Errorf("recovered %v", r)
-				}
-			}
-			synctest.Wait()
-			if s := p.Snapshot(); s.Out != 0 || s.Discarded != 10 {
-				t.Errorf("%s: %+v", name, s)
-			}
-			shut(t, p, m)
 		})
 	}
 }

@@ -3,6 +3,7 @@ package pool
 import (
 	"bytes"
 	"io"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -37,7 +38,7 @@ func TestClasses(t *testing.T) {
 
 func TestGetHasTheCapacity(t *testing.T) {
 	p := buffers(t, 4096)
-	for _, n := range []int{-1 << 40, -1, 0, 1, 63, 64, 65, 4095, 4096, 4097, 100_000} {
+	for _, n := range []int{math.MinInt, -1, 0, 1, 63, 64, 65, 4095, 4096, 4097, 100_000} {
 		for range 3 {
 			b := p.Get(n)
 			if len(b.B) != 0 || cap(b.B) < n || cap(b.B) < 1 || n > 4096 && cap(b.B) != n {

@@ -118,7 +118,7 @@ func (p *Pool[T]) fit(ctx context.Context, s *settings, sl *slot[T]) (ok bool, e
 	if !sl.ages.doubtful(&s.Derived, now) {
 		return true, nil
 	}
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil { // else each idle one would be asked in vain, and closed
 		p.back(sl)
 		return false, p.reject(s, reasonOf(err))
 	}
@@ -127,13 +127,8 @@ func (p *Pool[T]) fit(ctx context.Context, s *settings, sl *slot[T]) (ok bool, e
 			p.drop(sl, &p.count.invalid)
 		}
 	}()
-	if p.hooks.Validate(ctx, sl.value) == nil {
-		return true, nil
-	}
-	if err := ctx.Err(); err != nil { // its end may be what failed, and would fail every other one too
-		return false, p.reject(s, reasonOf(err))
-	}
-	return false, nil
+	ok = p.hooks.Validate(ctx, sl.value) == nil
+	return ok, nil
 }
 
 // back lays a resource on the idle stack and lets those who wait have it.

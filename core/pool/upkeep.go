@@ -115,6 +115,7 @@ func (p *Pool[T]) shutAll() {
 	p.end()
 	if p.timer != nil {
 		p.timer.Stop()
+		p.timer = nil
 	}
 	p.serve()
 }

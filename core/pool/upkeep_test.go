@@ -130,8 +130,8 @@ func TestNoTimerWhenNothingIsIdle(t *testing.T) {
 		if s := p.Snapshot(); s.Idle != 0 || timer() {
 			t.Errorf("%+v", s)
 		}
-		shut(t, p, m)
-		if timer() {
+		take(t, p).Release()
+		if shut(t, p, m); timer() {
 			t.Error("a timer after Close")
 		}
 	})
