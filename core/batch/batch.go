@@ -24,7 +24,7 @@ type Batcher[Req, Resp any] struct {
 
 	mu      sync.Mutex          // guards what follows
 	open    *group[Req, Resp]   // the batch that is being collected; nil if nothing is
-	timer   *time.Timer         // runs out with the Delay of open
+	timer   *time.Timer         // runs out with the Delay of open; nil if that is
 	ready   []*group[Req, Resp] // batches that wait for one of Concurrency to end
 	held    int                 // items in open and ready
 	running int                 // batches

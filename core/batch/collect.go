@@ -102,9 +102,15 @@ func (b *Batcher[Req, Resp]) setTimer(d time.Duration) {
 	})
 }
 
+// stopTimer is for when nothing is open any more. mu is held.
+func (b *Batcher[Req, Resp]) stopTimer() {
+	b.timer.Stop()
+	b.timer = nil
+}
+
 // seal ends the collecting of the open batch. mu is held.
 func (b *Batcher[Req, Resp]) seal(why cause) {
-	b.timer.Stop()
+	b.stopTimer()
 	b.sent[why]++
 	b.ready = append(b.ready, b.open)
 	b.open = nil
@@ -194,7 +200,7 @@ func (b *Batcher[Req, Resp]) withdraw(at ticket[Req, Resp]) {
 		return
 	}
 	if g == b.open {
-		b.timer.Stop()
+		b.stopTimer()
 		b.open = nil
 		return
 	}

@@ -144,6 +144,9 @@ func check(t testing.TB, b *Batcher[int, int]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s, held := b.live.Load(), 0
+	if (b.open != nil) != (b.timer != nil) {
+		t.Fatalf("collecting: %v, a timer: %v", b.open != nil, b.timer != nil)
+	}
 	groups := slices.Clone(b.ready)
 	if b.open != nil {
 		groups = append(groups, b.open)

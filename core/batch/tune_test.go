@@ -243,11 +243,17 @@ func TestSizeMisbehaves(t *testing.T) {
 			_, _ = b.Do(bg, 0)
 		}()
 		const huge = math.MaxInt
-		x, y := do(bg, b, huge), do(bg, b, huge) // together more than an int64
-		if a := <-x; a.err != nil {
-			t.Error(a.err)
+		if err := b.Tune(Config{MaxItems: 3, Delay: time.Minute}); err != nil {
+			t.Fatal(err)
 		}
-		<-y
+		x, y := do(bg, b, huge), do(bg, b, huge) // together more than an int64
+		still(t, x)
+		if err := b.Tune(Config{MaxItems: 3, Delay: time.Minute, MaxBytes: 100}); err != nil {
+			t.Fatal(err)
+		}
+		if synctest.Wait(); len(x) != 1 || len(y) != 1 {
+			t.Error("they measure less than nothing")
+		}
 		shut(t, b)
 	})
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,25 +53,39 @@ func TestALeaseEndsOnce(t *testing.T) {
 	})
 }
 
-// TestManyEndOneLease at once: exactly one of them does.
-func TestManyEndOneLease(t *testing.T) {
+// TestTwoEndOneLease at the same moment: exactly one of them does.
+func TestTwoEndOneLease(t *testing.T) {
 	m := &maker{}
 	p := newPool(t, Config{Max: 3}, m)
-	for i := range 300 {
-		l := take(t, p)
-		var wg sync.WaitGroup
-		for g := range 4 {
-			wg.Go(func() {
-				if (i+g)%4 == 0 {
+	rounds := int64(iterations(20_000))
+	var lease atomic.Pointer[Lease[*conn]]
+	var round, ended atomic.Int64
+	var wg sync.WaitGroup
+	for g := range int64(2) {
+		wg.Go(func() {
+			for r := range rounds {
+				for round.Load() <= r {
+					runtime.Gosched()
+				}
+				if l := lease.Load(); (r+g)%8 == 0 {
 					l.Discard()
 				} else {
 					l.Release()
 				}
-			})
-		}
-		wg.Wait()
+				ended.Add(1)
+			}
+		})
 	}
-	if s := p.Snapshot(); s.Admitted != 300 || s.Out != 0 {
+	for r := range rounds {
+		l := take(t, p)
+		lease.Store(&l)
+		round.Store(r + 1)
+		for ended.Load() < 2*(r+1) {
+			runtime.Gosched()
+		}
+	}
+	wg.Wait()
+	if s := p.Snapshot(); s.Admitted != uint64(rounds) || s.Out != 0 {
 		t.Errorf("%+v", s)
 	}
 	if err := p.Close(bg); err != nil {

@@ -98,27 +98,50 @@ func TestNeverMoreThanMax(t *testing.T) {
 	}
 }
 
-// TestNoLostWakeUp: three callers and one resource. If a wake-up were lost, one of them would wait for ever.
+// spin takes a time that is too short for anything else.
+func spin(n int) {
+	var idle atomic.Int64
+	for range n {
+		idle.Add(1)
+	}
+}
+
+// TestNoLostWakeUp: one gives the resource back at the very moment at which the other begins to wait for it, and nobody
+// comes after them. If a wake-up were lost, it would wait for ever.
 func TestNoLostWakeUp(t *testing.T) {
 	m := &maker{}
 	p := newPool(t, Config{Max: 1, MaxWait: core.None}, m)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		var wg sync.WaitGroup
-		for range 3 {
-			wg.Go(func() {
-				for range iterations(50_000) {
-					l, err := p.Acquire(bg)
-					if err != nil {
-						t.Error(err)
-					}
-					l.Release()
-				}
-			})
+	rounds := int64(iterations(50_000))
+	var begun, ended atomic.Int64
+	use := func(inside func()) {
+		l, err := p.Acquire(bg)
+		if err != nil {
+			t.Error(err)
 		}
-		wg.Wait()
-	}()
+		inside()
+		l.Release()
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		rng := rand.New(rand.NewPCG(1, 61))
+		for r := range rounds {
+			use(func() { begun.Store(r + 1); spin(rng.IntN(200)) })
+			for ended.Load() <= r {
+				runtime.Gosched()
+			}
+		}
+	})
+	wg.Go(func() {
+		for r := range rounds {
+			for begun.Load() <= r {
+				runtime.Gosched()
+			}
+			use(func() {})
+			ended.Store(r + 1)
+		}
+	})
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
 	select {
 	case <-done:
 	case <-time.After(5 * time.Minute):
