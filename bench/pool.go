@@ -20,7 +20,9 @@ func poolRows() []Row {
 		Contestants: []Contestant{{Ours, oursPool}, {"puddle", puddlePool}},
 	}, {
 		Name: "Buffers", About: "take a buffer, append 1 KiB, give it back",
-		Contestants: []Contestant{{Ours, oursBuffers}, {"bytebufferpool", byteBufferPool}, {"sync.Pool", syncPool}, {"make", makeBuffer}},
+		Contestants: []Contestant{
+			{Ours, oursBuffers}, {"bytebufferpool", byteBufferPool}, {"sync.Pool", syncPool}, {"make", makeBuffer},
+		},
 	}}
 }
 

@@ -64,10 +64,10 @@ func New[Req, Resp any](name string, c Config, h Hooks[Req, Resp]) (*Batcher[Req
 
 // Do puts req into a batch, waits until that has run, and returns req's own response and error.
 //
-// Errors: what Run returned for req or for all; ctx.Err() if ctx ends first (the batch runs on, without req if it has not
-// begun); a *core.Rejection (ReasonFull: Queue items are held already; ReasonWaited: MaxWait is over; ReasonTooCostly: larger
-// than MaxBytes; ReasonLeft and ReasonExpired: ctx ended before there was a place); a *CountError, a *PanicError or
-// ErrGoexit; ErrClosed.
+// Errors: what Run returned for req or for all; ctx.Err() if ctx ends first (the batch runs on, without req if it has
+// not begun); a *core.Rejection (ReasonFull: Queue items are held already; ReasonWaited: MaxWait is over;
+// ReasonTooCostly: larger than MaxBytes; ReasonLeft and ReasonExpired: ctx ended before there was a place); a
+// *CountError, a *PanicError or ErrGoexit; ErrClosed.
 func (b *Batcher[Req, Resp]) Do(ctx context.Context, req Req) (resp Resp, err error) {
 	s := b.live.Load()
 	if s.Overridden() {

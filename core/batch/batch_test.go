@@ -330,7 +330,7 @@ func TestResults(t *testing.T) { // R1 to R5
 		"no errors":       {func(r []int) ([]int, error) { return times10(r), Errors{} }, [3]error{}, all(`batch "test": Run returned 0 responses for 3 items: none of 0 items failed`)},
 		"a panic":         {func([]int) ([]int, error) { panic("ouch") }, [3]error{}, all(`batch "test": Run panicked: ouch`)},
 		"a panic, error":  {func([]int) ([]int, error) { panic(errPanic) }, [3]error{errPanic, errPanic, errPanic}, all(`batch "test": Run panicked: as an error`)},
-		"runtime.Goexit":  {func([]int) ([]int, error) { runtime.Goexit(); return nil, nil }, [3]error{ErrGoexit, ErrGoexit, ErrGoexit}, all(`batch "test": Run called runtime.Goexit`)},
+		"runtime.Goexit":  {func([]int) ([]int, error) { runtime.Goexit(); return nil, nil }, [3]error{ErrGoexit, ErrGoexit, ErrGoexit}, all(`batch "test": runtime.Goexit was called in Run`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

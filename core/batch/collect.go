@@ -116,8 +116,8 @@ func (b *Batcher[Req, Resp]) seal(why cause) {
 	b.open = nil
 }
 
-// advance does all that has become possible: run batches that are ready, send the open one if its time has come, and give
-// places to those who wait. While Concurrency batches run, one that is due goes on collecting: the call that it
+// advance does all that has become possible: run batches that are ready, send the open one if its time has come, and
+// give places to those who wait. While Concurrency batches run, one that is due goes on collecting: the call that it
 // makes later is the larger for it. mu is held.
 func (b *Batcher[Req, Resp]) advance() {
 	for {
@@ -188,7 +188,8 @@ func (b *Batcher[Req, Resp]) leave(at ticket[Req, Resp]) {
 	}
 }
 
-// withdraw takes an item out of a batch that has not begun, and the batch out of the world if it was the last. mu is held.
+// withdraw takes an item out of a batch that has not begun, and the batch out of the world if it was the last. mu is
+// held.
 func (b *Batcher[Req, Resp]) withdraw(at ticket[Req, Resp]) {
 	g := at.group
 	it := &g.items[at.index]
@@ -212,9 +213,9 @@ func (b *Batcher[Req, Resp]) withdraw(at ticket[Req, Resp]) {
 	}
 }
 
-// Close ends the batcher: what is collected runs now, those who wait for a place and who come later get ErrClosed. It returns
-// nil once every batch has run, or an error that wraps ctx.Err() if ctx ends before; the batches run on then. Later calls
-// wait too.
+// Close ends the batcher: what is collected runs now, those who wait for a place and who come later get ErrClosed. It
+// returns nil once every batch has run, or an error that wraps ctx.Err() if ctx ends before; the batches run on then.
+// Later calls wait too.
 func (b *Batcher[Req, Resp]) Close(ctx context.Context) error {
 	b.mu.Lock()
 	b.closed.Store(true)
@@ -230,7 +231,8 @@ func (b *Batcher[Req, Resp]) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		s := b.Snapshot()
-		return fmt.Errorf("batch %q: %d batches still running and %d items waiting: %w", s.Policy.Name, s.Running, s.Held, ctx.Err())
+		return fmt.Errorf("batch %q: %d batches still running and %d items waiting: %w",
+			s.Policy.Name, s.Running, s.Held, ctx.Err())
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package batch makes one call of many: items that callers hand in one by one are collected for a few milliseconds and sent
-// together, and each caller gets the answer to its own. For backends whose cost is the round trip or the statement, and
-// not the item: inserts, lookups by id, messages to a broker.
+// Package batch makes one call of many: items that callers hand in one by one are collected for a few milliseconds and
+// sent together, and each caller gets the answer to its own. For backends whose cost is the round trip or the
+// statement, and not the item: inserts, lookups by id, messages to a broker.
 //
 //	            collected: until MaxItems, MaxBytes or Delay
 //	            +---+---+---+---+             at most Concurrency at once
@@ -46,9 +46,10 @@
 //
 // # Modes
 //
-// In disabled mode each item runs by itself at once, in its caller's goroutine and with its context; a panic there goes on
-// untouched. Shadow mode does the same, and besides puts the items into batches on paper: Snapshot.Paper says how many
-// they would have made, and Status.Shadowed how many items would have been too large. Close does not wait for such calls.
+// In disabled mode each item runs by itself at once, in its caller's goroutine and with its context; a panic there goes
+// on untouched. Shadow mode does the same, and besides puts the items into batches on paper: Snapshot.Paper says how
+// many they would have made, and Status.Shadowed how many items would have been too large. Close does not wait for such
+// calls.
 //
 // # Tune
 //
@@ -63,11 +64,11 @@
 //
 // # When not to use it
 //
-// Where items are rare each waits for its Delay and finds nobody. Where a failure of one item fails the call for all, a bad
-// item of one caller is everybody's. And where callers ask for the same thing again and again, a cache saves the call, not
-// only the trip. A batch mixes callers: do not put those of different tenants into one batcher if Run cannot tell
-// them apart.
+// Where items are rare each waits for its Delay and finds nobody. Where a failure of one item fails the call for all, a
+// bad item of one caller is everybody's. And where callers ask for the same thing again and again, a cache saves the
+// call, not only the trip. A batch mixes callers: do not put those of different tenants into one batcher if Run cannot
+// tell them apart.
 //
-// No goroutine stands by. A timer runs while something is collected, and each call runs in a goroutine of its own; Close waits
-// for both.
+// No goroutine stands by. A timer runs while something is collected, and each call runs in a goroutine of its own;
+// Close waits for both.
 package batch

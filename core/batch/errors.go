@@ -9,7 +9,7 @@ import (
 var ErrClosed = errors.New("closed")
 
 // ErrGoexit is what every caller of a batch gets, wrapped, when Hooks.Run called runtime.Goexit.
-var ErrGoexit = errors.New("Run called runtime.Goexit")
+var ErrGoexit = errors.New("runtime.Goexit was called in Run")
 
 // Errors are the errors of the items of one batch in their order, nil for those that went well. Hooks.Run returns it to
 // tell each caller its own; it must be as long as the batch, and the responses too.
@@ -41,8 +41,8 @@ func (e Errors) Unwrap() (failed []error) {
 	return failed
 }
 
-// CountError is what every caller of a batch gets when Hooks.Run returned another number of responses, or of Errors, than
-// there were items: nobody can say which belongs to whom.
+// CountError is what every caller of a batch gets when Hooks.Run returned another number of responses, or of Errors,
+// than there were items: nobody can say which belongs to whom.
 type CountError struct {
 	Batch            string // the batcher's name
 	Items, Responses int

@@ -2,8 +2,8 @@ package batch
 
 import "github.com/mw-go/mw/core"
 
-// pile is a batch as it is being collected: how many items, how large together, and since when. It is the whole state that
-// decides when a batch goes.
+// pile is a batch as it is being collected: how many items, how large together, and since when. It is the whole state
+// that decides when a batch goes.
 type pile struct {
 	items int
 	bytes int64

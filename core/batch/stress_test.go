@@ -20,8 +20,8 @@ func iterations(n int) int {
 	return n
 }
 
-// TestEachItemOnce: among many callers, who leave, in all modes and through Tunes, every item runs at most once, that of
-// a caller with an answer exactly once, and the answer is its own.
+// TestEachItemOnce: among many callers, who leave, in all modes and through Tunes, every item runs at most once, that
+// of a caller with an answer exactly once, and the answer is its own.
 func TestEachItemOnce(t *testing.T) {
 	const workers = 24
 	var ran sync.Map

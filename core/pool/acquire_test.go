@@ -195,7 +195,7 @@ func TestTooOldIsReplaced(t *testing.T) { // A2, R3
 		l := take(t, p)
 		time.Sleep(time.Minute - 1)
 		l.Release()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		l = take(t, p)
 		if l.Value().id != 2 || m.shut.Load() != 1 {
 			t.Errorf("resource %d, %d closed", l.Value().id, m.shut.Load())
@@ -312,6 +312,39 @@ func TestWhoGotADeadOneKeepsItsPlace(t *testing.T) {
 		}
 		p.back(first.slot)
 		(<-second).lease.Release()
+		shut(t, p, m)
+	})
+}
+
+// TestLateAndUnfit: a caller whose time is up as it is handed a resource that turns out to be unfit waits no more.
+func TestLateAndUnfit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		validating := make(chan struct{})
+		m := &maker{validate: func(_ context.Context, c *conn) error { <-validating; return errDown }}
+		m.create = func(_ context.Context, id int) error {
+			if id > 1 {
+				time.Sleep(time.Hour)
+			}
+			return nil
+		}
+		p := newPool(t, Config{Max: 1, MaxWait: time.Second, CreateTimeout: time.Hour, CloseTimeout: time.Hour}, m)
+		s := p.live.Load()
+		l := take(t, p)
+		w := &waiter[*conn]{}
+		_, _ = p.join(s, w, nil)
+		l.Release()
+		time.Sleep(time.Second)
+		close(validating)
+		w.late = true // as need notes it
+		sl, err := p.leave(s, w, core.ReasonWaited)
+		if sl == nil || err != nil {
+			t.Fatal(sl, err)
+		}
+		if fit, err := p.fit(bg, s, sl); fit || err != nil {
+			t.Fatal(fit, err)
+		}
+		_, err = p.join(s, w, nil)
+		wantReason(t, err, core.ReasonWaited)
 		shut(t, p, m)
 	})
 }

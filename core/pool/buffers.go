@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// Buffers lends byte buffers, so that hot paths make none. It keeps them by size classes, the powers of two from 64 bytes
-// up to a largest one: whoever needs a kilobyte is not given, and does not hold back, a megabyte that somebody else has
-// filled once. What is not lent belongs to the garbage collector (it is a sync.Pool a class), so there is no Close.
-// Make one with NewBuffers. Safe for concurrent use; in the steady state nothing is allocated.
+// Buffers lends byte buffers, so that hot paths make none. It keeps them by size classes, the powers of two from 64
+// bytes up to a largest one: whoever needs a kilobyte is not given, and does not hold back, a megabyte that somebody
+// else has filled once. What is not lent belongs to the garbage collector (it is a sync.Pool a class), so there is no
+// Close. Make one with NewBuffers. Safe for concurrent use; in the steady state nothing is allocated.
 type Buffers struct {
 	classes []sync.Pool // of *Buffer; class i has at least 64<<i bytes
 }
@@ -113,5 +113,6 @@ func (b *Buffer) Grow(n int) {
 }
 
 // Slice returns the content from byte i up to j without copying it, such that appending to the slice cannot write into
-// the buffer. It is good until the buffer grows or is put back. It panics like any slice if not 0 <= i <= j <= len(b.B).
+// the buffer. It is good until the buffer grows or is put back. It panics like any slice if not 0 <= i <= j <=
+// len(b.B).
 func (b *Buffer) Slice(i, j int) []byte { return b.B[:len(b.B):len(b.B)][i:j:j] }

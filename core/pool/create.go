@@ -90,8 +90,8 @@ func (p *Pool[T]) failed(j *job, err error) {
 	}
 }
 
-// retire closes a resource whose slot the caller owns. Its place stays taken until it is closed, or too long about it. mu
-// is held.
+// retire closes a resource whose slot the caller owns. Its place stays taken until it is closed, or too long about it.
+// mu is held.
 func (p *Pool[T]) retire(sl *slot[T]) {
 	v := p.clear(sl)
 	p.n.open--

@@ -30,7 +30,7 @@
 //	W4   granted in the same instant, the context ends     idle or out     rejected; the resource goes to the next
 //	C1   Create succeeds                                   idle or out     to the head of the queue
 //	C2   Create fails, panics or calls runtime.Goexit      free            the head of the queue gets a *CreateError
-//	C3   Create has not returned a second after its end    free            the same; what it returns later is closed
+//	C3   Create hangs for a second past CreateTimeout      free            the same; what it returns later is closed
 //	R1   Release, somebody waits                           out             to the head of the queue
 //	R2   Release, nobody waits                             idle            on top of the stack
 //	R3   Release, past MaxLifetime, or more than Max open  being closed
@@ -44,19 +44,19 @@
 //	X2   Close of the pool                                                 those who wait and who come later: ErrClosed
 //
 // A creation belongs to nobody. Its caller may have left, or have been served by a Release; then the next in the queue
-// has it, or it lies idle. So a caller in a hurry does not undo the work, and a fleet of them does not make it start anew
-// for ever. A failure answers one caller, the one who has waited longest; the others get tries of their own.
+// has it, or it lies idle. So a caller in a hurry does not undo the work, and a fleet of them does not make it start
+// anew for ever. A failure answers one caller, the one who has waited longest; the others get tries of their own.
 //
-// A lease ends once. Release and Discard of an ended one do nothing, and Value returns the zero value, though the resource
-// may have another holder by then: each lease has a number.
+// A lease ends once. Release and Discard of an ended one do nothing, and Value returns the zero value, though the
+// resource may have another holder by then: each lease has a number.
 //
 // # Min, idle resources and time
 //
 // No goroutine stands by. A timer runs only while something is idle (it looks after an eighth of IdleTimeout or
-// MaxLifetime, whichever is shorter), or after a failure to fill up to Min (it tries again after 5s); Close stops it. So an
-// idle service shrinks to Min without a call. Create and Close run in goroutines of their own, which Close waits for. New creates nothing: the first
-// Acquire does, and begins to fill up to Min. Who wants to know at the start whether the other side is there acquires
-// once and releases.
+// MaxLifetime, whichever is shorter), or after a failure to fill up to Min (it tries again after 5s); Close stops it.
+// So an idle service shrinks to Min without a call. Create and Close run in goroutines of their own, which Close waits
+// for. New creates nothing: the first Acquire or Tune does, and begins to fill up to Min. Who wants to know at the start
+// whether the other side is there acquires once and releases.
 //
 // # Mode
 //
@@ -78,13 +78,13 @@
 //
 // # When not to use it
 //
-// database/sql, pgx, go-redis and net/http have pools that know their protocol: use those. Where nothing but concurrency is
-// to be bounded, use core/bulkhead. For memory use Objects and Buffers, which the garbage collector may empty; a Pool for
-// memory is slower and holds it for ever. And neither pays for what is made in less than some 50 ns.
+// database/sql, pgx, go-redis and net/http have pools that know their protocol: use those. Where nothing but
+// concurrency is to be bounded, use core/bulkhead. For memory use Objects and Buffers, which the garbage collector may
+// empty; a Pool for memory is slower and holds it for ever. And neither pays for what is made in less than some 50 ns.
 //
 // # Sources
 //
 // LIFO, jitter and validation after idleness are HikariCP's and pgxpool's; the creation that outlives its caller is
-// jackc/puddle's, but here its result goes to the next caller, as in database/sql. Leases with numbers, places that come back
-// from hooks that hang, and the error of a creation going to one caller are our own.
+// jackc/puddle's, but here its result, or its error, goes to the one who has waited longest, as in database/sql. Leases
+// with numbers and places that come back from hooks that hang are our own.
 package pool

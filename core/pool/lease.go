@@ -9,9 +9,10 @@ import (
 	"github.com/mw-go/mw/core"
 )
 
-// Lease is the right to use one resource, from Acquire to Release or Discard, whichever comes first; every later one does
-// nothing, also on a copy, and also when the resource has another holder by then. The zero Lease holds nothing. Its
-// methods may be called at the same time, but using the resource after it was given back is a mistake of the caller.
+// Lease is the right to use one resource, from Acquire to Release or Discard, whichever comes first; every later one
+// does nothing, also on a copy, and also when the resource has another holder by then. The zero Lease holds nothing.
+// Its methods may be called at the same time, but using the resource after it was given back is a mistake of the
+// caller.
 type Lease[T any] struct {
 	slot *slot[T]
 	era  uint64

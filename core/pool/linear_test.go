@@ -39,8 +39,8 @@ const (
 // ledger is the pool one at a time: who is out and who is gone for ever, a bit an id.
 type ledger struct{ out, gone uint64 }
 
-// sequential is the specification. strict holds for pools that are full of resources which nobody discards: then full may
-// be said only when all are out.
+// sequential is the specification. strict holds for pools that are full of resources which nobody discards: then full
+// may be said only when all are out.
 func sequential(most int, strict bool) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return ledger{} },

@@ -59,7 +59,8 @@ func orForever(d time.Duration) time.Duration {
 }
 
 func limitsOf(c Config, validates bool) limits {
-	l := limits{life: orForever(c.MaxLifetime), idle: orForever(c.IdleTimeout), doubt: forever, track: c.LeakAfter != core.None}
+	l := limits{life: orForever(c.MaxLifetime), idle: orForever(c.IdleTimeout), doubt: forever}
+	l.track = c.LeakAfter != core.None
 	if validates {
 		l.doubt = orForever(c.ValidateAfter)
 	}

@@ -150,7 +150,7 @@ func TestSlice(t *testing.T) {
 	if string(s) != "hello" || &s[0] != &b.B[0] {
 		t.Errorf("%q is a copy", s)
 	}
-	if s = append(s, '!'); string(b.B) != "hello, world" {
+	if _ = append(s, '!'); string(b.B) != "hello, world" {
 		t.Errorf("appending to a slice wrote into the buffer: %q", b.B)
 	}
 	for _, bad := range [][2]int{{-1, 2}, {3, 2}, {0, 13}} {

@@ -12,9 +12,9 @@ import (
 	"github.com/mw-go/mw/core/internal/live"
 )
 
-// Pool keeps resources that are dear to create, such as connections, and lends each to one caller at a time. Make one with
-// New and end it with Close. It implements core.Machine. Safe for concurrent use; while something is idle, Acquire and
-// Release take no lock and allocate nothing.
+// Pool keeps resources that are dear to create, such as connections, and lends each to one caller at a time. Make one
+// with New and end it with Close. It implements core.Machine. Safe for concurrent use; while something is idle, Acquire
+// and Release take no lock and allocate nothing.
 type Pool[T any] struct {
 	live  live.Live[Config, limits]
 	hooks Hooks[T]
@@ -24,8 +24,8 @@ type Pool[T any] struct {
 	idle  atomic.Uint64 // a stack
 	slots atomic.Pointer[[]*slot[T]]
 	// gate is not 0 when somebody waits, more resources are open than Max allows, or the pool is closed: then whoever
-	// acquires or gives back has to take the lock. It is set before its reason is acted on, and who gives back looks at it
-	// afterwards; so one of the two sees the other, and no resource lies idle while somebody waits.
+	// acquires or gives back has to take the lock. It is set before its reason is acted on, and who gives back looks at
+	// it afterwards; so one of the two sees the other, and no resource lies idle while somebody waits.
 	gate    atomic.Uint32
 	watched atomic.Bool // upkeep will run, or there is nothing for it to do
 
@@ -45,8 +45,8 @@ type Pool[T any] struct {
 
 type settings = live.Settings[Config, limits]
 
-// New returns a pool. It creates nothing yet: the first Acquire does, and begins to fill up to Min. Errors: a name that is
-// not 1 to 64 of letters, digits and - _ . /, every bad field of c, and a nil h.Create.
+// New returns a pool. It creates nothing yet: the first Acquire does, and begins to fill up to Min. Errors: a name that
+// is not 1 to 64 of letters, digits and - _ . /, every bad field of c, and a nil h.Create.
 func New[T any](name string, c Config, h Hooks[T]) (*Pool[T], error) {
 	p := &Pool[T]{hooks: h, done: make(chan struct{})}
 	p.slots.Store(new([]*slot[T]))
@@ -64,12 +64,12 @@ func New[T any](name string, c Config, h Hooks[T]) (*Pool[T], error) {
 	return p, nil
 }
 
-// Acquire returns the resource that came back last, or waits, in order of arrival, for one to come back or to be created.
-// Give it back by Release or Discard, in a defer.
+// Acquire returns the resource that came back last, or waits, in order of arrival, for one to come back or to be
+// created. Give it back by Release or Discard, in a defer.
 //
 // Errors: a *core.Rejection (ReasonFull: all are out and too many wait; ReasonWaited: MaxWait is over; ReasonLeft and
-// ReasonExpired: ctx ended while waiting), a *CreateError, or ErrClosed. ctx is looked at only by a caller that has to wait
-// or to validate: as with a guard, a done ctx does not keep it from an idle resource.
+// ReasonExpired: ctx ended while waiting), a *CreateError, or ErrClosed. ctx is looked at only by a caller that has to
+// wait or to validate: as with a guard, a done ctx does not keep it from an idle resource.
 func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	s := p.live.Load()
 	if p.gate.Load() == 0 {
@@ -152,8 +152,9 @@ func (p *Pool[T]) drop(sl *slot[T], why *uint64) {
 }
 
 // Do runs fn with a resource of p. Afterwards it is given back if the outcome (Hooks.Classify) is Success, Overload or
-// Ignored: it has been answered, or not been used. It is discarded after any other, since half a reply may be in it, and
-// when fn panics or calls runtime.Goexit; the panic goes on untouched. Errors are those of Acquire and of fn; a nil fn is an error.
+// Ignored: it has been answered, or not been used. It is discarded after any other, since half a reply may be in it,
+// and when fn panics or calls runtime.Goexit; the panic goes on untouched. Errors are those of Acquire and of fn; a nil
+// fn is an error.
 func Do[T, R any](ctx context.Context, p *Pool[T], fn func(context.Context, T) (R, error)) (r R, err error) {
 	if fn == nil {
 		return r, fmt.Errorf("pool %q: Do needs a function", p.live.Load().Policy.Name)

@@ -46,8 +46,8 @@ func (p *Pool[T]) push(sl *slot[T]) {
 	}
 }
 
-// popAll takes every idle resource, the one that came back last first. mu is held, so that a caller who finds nothing idle
-// meanwhile waits for what is put back.
+// popAll takes every idle resource, the one that came back last first. mu is held, so that a caller who finds nothing
+// idle meanwhile waits for what is put back.
 func (p *Pool[T]) popAll() (all []*slot[T]) {
 	for {
 		old := p.idle.Load()
@@ -71,7 +71,7 @@ func (p *Pool[T]) settle(v T, c *Config) {
 	} else {
 		old := *p.slots.Load()
 		sl = &slot[T]{pool: p, number: uint32(len(old) + 1)}
-		grown := append(old[:len(old):len(old)], sl) // a copy: others read the old one
+		grown := append(old, sl) // who reads the old slice does not look beyond its end
 		p.slots.Store(&grown)
 	}
 	now := core.Now()

@@ -19,8 +19,8 @@ func iterations(n int) int {
 	return n
 }
 
-// TestNeverMoreThanMax: with waiting, cancelling, discarding and failing, a resource has one holder at a time, never more
-// than Max are out, every caller comes back, and everything made is closed.
+// TestNeverMoreThanMax: with waiting, cancelling, discarding and failing, a resource has one holder at a time, never
+// more than Max are out, every caller comes back, and everything made is closed.
 func TestNeverMoreThanMax(t *testing.T) {
 	const most, workers = 5, 32
 	m := &maker{create: func(_ context.Context, id int) error {

@@ -36,8 +36,8 @@ func (p *Pool[T]) wakeIn(d time.Duration) {
 	p.wakeAt, p.timer = at, time.AfterFunc(d, p.upkeep)
 }
 
-// upkeep closes what has been idle or open for too long and fills up to Min. It runs in the goroutine of its timer, which
-// Close stops, and only while something is idle or missing.
+// upkeep closes what has been idle or open for too long and fills up to Min. It runs in the goroutine of its timer,
+// which Close stops, and only while something is idle or missing.
 func (p *Pool[T]) upkeep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,9 +84,9 @@ func (p *Pool[T]) changed(_, fresh *settings, _ core.Time) {
 	}
 }
 
-// Close ends the pool: those who wait get ErrClosed, creating is cancelled, what is idle is closed, and what is out as it
-// comes back. It returns nil once everything is closed and every goroutine of the pool has ended, or an error that wraps
-// ctx.Err() if ctx ends before. Later calls wait too.
+// Close ends the pool: those who wait get ErrClosed, creating is cancelled, what is idle is closed, and what is out as
+// it comes back. It returns nil once everything is closed and every goroutine of the pool has ended, or an error that
+// wraps ctx.Err() if ctx ends before. Later calls wait too.
 func (p *Pool[T]) Close(ctx context.Context) error {
 	p.shutAll()
 	select {

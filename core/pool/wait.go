@@ -19,6 +19,7 @@ type waiter[T any] struct {
 	err   error         // why not
 	since bool          // it has waited before, and keeps its place at the front
 	timer *time.Timer   // ends its patience; nil if that has no end
+	late  bool          // its time is up
 }
 
 func (w *waiter[T]) stop() {
@@ -45,6 +46,7 @@ func (p *Pool[T]) need(ctx context.Context, s *settings, w *waiter[T]) (*slot[T]
 	case <-w.ready:
 		return w.slot, w.err
 	case <-patience:
+		w.late = true
 		return p.leave(s, w, core.ReasonWaited)
 	case <-ctx.Done():
 		return p.leave(s, w, reasonOf(ctx.Err()))
@@ -62,6 +64,9 @@ func (p *Pool[T]) join(s *settings, w *waiter[T], gone error) (*slot[T], error) 
 		if sl := p.pop(); sl != nil {
 			return sl, nil
 		}
+	}
+	if w.late { // what it was handed in the last instant was not fit
+		return nil, p.rejected(s, core.ReasonWaited)
 	}
 	if reason := p.n.admits(&s.Config); reason != 0 && !w.since {
 		return nil, p.rejected(s, reason)
