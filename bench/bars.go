@@ -54,6 +54,8 @@ var bars = []Bar{
 	{"Adaptive", 2, "failsafe", 0.35},
 	{"Adaptive", 1, "aegis", 0.35},
 	{"Adaptive", 2, "aegis", 0.35},
+	{"Pool", 1, "puddle", 0.70},
+	{"Pool", 2, "puddle", 0.70},
 	{"GivenTimeBreaker", 1, "", 35},
 	{"BreakerWatch", 1, "+plain", 25},
 	{"LatencyRecord", 1, "hdr", 0.90},

@@ -69,6 +69,8 @@ func table() []Row {
 	rows = append(rows, timeoutRows()...)
 	rows = append(rows, fallbackRows()...)
 	rows = append(rows, adaptiveRows()...)
+	rows = append(rows, poolRows()...)
+	rows = append(rows, batchRows()...)
 	rows = append(rows, httpRows()...)
 	rows = append(rows, givenTimeRows()...)
 	rows = append(rows, latencyRows()...)
