@@ -93,7 +93,7 @@ func (b *Breaker) acquire(c core.Call) (p core.Permit, d core.Decision) {
 		if ph := cl.phase.Load(); ph.state == Closed {
 			if cl.pin() {
 				var ok bool
-				if p, ok = cl.enter(ph, s, &d); ok {
+				if p, ok = cl.enter(ph, &d); ok {
 					return
 				}
 			}
@@ -131,7 +131,7 @@ func (b *Breaker) unasked(s *settings, c core.Call, d *core.Decision) (p core.Pe
 		for ok := false; !ok; {
 			cl := b.pinned(c)
 			if ph := cl.phase.Load(); ph.state == Closed {
-				p, ok = cl.enter(ph, s, d)
+				p, ok = cl.enter(ph, d)
 			} else {
 				p, ok = core.NewPermit(cl, tag(ph.era, noPlace), 0), true
 			}
@@ -163,8 +163,8 @@ func (b *bystander) Progress(uint32, core.Time, core.Time) {}
 // Settle counts the call.
 func (b *bystander) Settle(_ uint32, _, _ core.Time, _ bool, o core.Outcome) { b.count.Add(int(o), 1) }
 
-// Peek reports what Acquire would decide, and changes nothing. Decision.RetryAfter of a breaker that Acquire would open
-// again is without jitter. It may take a lock while the breaker is half-open.
+// Peek reports what Acquire would decide, and changes no state. Decision.RetryAfter of a breaker that Acquire would open
+// again is without jitter. It may take a lock while the breaker is half-open, or when its latencies are due to be judged.
 func (b *Breaker) Peek(c core.Call) (d core.Decision) {
 	s := b.live.At(c.Now)
 	d.By, d.Remaining, d.Now = &s.Policy, -1, c.Now

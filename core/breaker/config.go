@@ -65,13 +65,13 @@ type Latency struct {
 	// 500ms to 5m.
 	Window time.Duration `default:"2s" range:"500ms..5m"`
 	// Quantile is the one that Slowdown and Max speak of. It speaks once five calls of the window lie beyond it: p90 needs 50
-	// calls in a Window, p99 needs 500. Default 0.9. Range 0.5 to 0.999.
+	// calls in a Window, p99 needs 500; see the package comment for fewer. Default 0.9. Range 0.5 to 0.999.
 	Quantile float64 `default:"0.9" range:"0.5..0.999"`
 	// Slowdown opens the breaker when the Quantile exceeds this many times its baseline, the value that it has learned. Default
 	// 3. Range 1.2 to 100, or none.
 	Slowdown float64 `default:"3" range:"1.2..100|none"`
-	// BaselineOver is the time over which the baseline follows the Quantile while the breaker is closed and no rule
-	// complains. Default 1m. Range 10s to 24h.
+	// BaselineOver is the time over which the baseline follows the Quantile upwards, while the breaker is closed and no rule
+	// complains; downwards it takes a tenth of that. Default 1m. Range 10s to 24h.
 	BaselineOver time.Duration `default:"1m" range:"10s..24h"`
 	// MinBaseline is what a lower baseline counts as, so that jitter of a fast dependency opens nothing. Default 5ms. Range
 	// 10us to 10s.
@@ -81,7 +81,8 @@ type Latency struct {
 	MaxBaseline time.Duration `default:"10s" range:"1ms..1m"`
 	// Max opens the breaker when the Quantile exceeds it. Default none. Range 1ms to 1m, or none; at most 50 Windows.
 	Max time.Duration `default:"none" range:"1ms..1m|none"`
-	// SlowCall is the duration beyond which a call is slow, for SlowRate. Default none. Range 1ms to 1m, or none; at most 50
+	// SlowCall is the duration beyond which a call is slow, for SlowRate. Fewer callers than MinCalls that all wait are not
+	// enough for it. Default none. Range 1ms to 1m, or none; at most 50
 	// Windows.
 	SlowCall time.Duration `default:"none" range:"1ms..1m|none"`
 	// SlowRate is the share of slow calls, of at least MinCalls, at which the breaker opens, compared with >=. Default

@@ -39,7 +39,7 @@
 //	L2   closed     judgement, Confirm of ConfirmOf complain    open       for the open time
 //	L3   closed     judgement, no rule complains                closed     the baseline follows the quantile
 //	L4   closed     caller leaves a call that was slow already  closed     a slow call; Expired is a failure too
-//	L5   half-open  probe succeeds slowly, or is left slow      as H7, H8  the dependency is not back yet
+//	L5   half-open  probe succeeds slowly, or is left slow      as H7, H8  the dependency is not back yet (see Latency)
 //	E1   any        result of a call of an earlier era          the same   lifetime counters only
 //	T1   any        Trip(d)                                     open       for d, held to 1ms..MaxOpenFor, no jitter
 //	T2   open       Trip(d)                                     open       the same era; it ends d from now
@@ -96,25 +96,29 @@
 //
 // For "the 90th percentile exceeds 300ms" says no more and no less than "more than a tenth took longer than 300ms". The
 // share is of the calls that ended in the window and of those overdue: in flight for longer than the threshold. So calls that
-// hang count before they end, and once only, as what they are at that moment. A rule that complains in Confirm of the last
-// ConfirmOf judgements opens the breaker.
+// hang count before they end, and once only, as what they are at that moment. A share must be exceeded by two standard deviations
+// of chance, and a quantile needs five calls beyond it to speak (p90 50 calls, p99 500); with fewer, five slow calls speak
+// if they are half of all. Calls that were slow count no more once the latest, of the last two slices, are well. A rule that
+// complains in Confirm of the last ConfirmOf judgements opens the breaker, or in one if five calls or more have been overdue for
+// a Window in which nobody came to judge: that is how callers look who all wait. A complaint is good for ten Windows.
 //
-// The baseline is learned: the average of the first ten judgements, and then a slow average of the quantile over
-// BaselineOver. It stands still while a rule complains and while the breaker is not closed, so that an outage does not become
-// the new normal; it counts as at least MinBaseline and at most MaxBaseline. It outlives openings, a Tune, and ten Windows
-// without a call of its key. A dependency that has become slower for good and is judged by Slowdown needs a Reset, which forgets the
-// baseline.
+// The baseline is learned: the average of the first ten judgements, and then a slow average of the quantile over BaselineOver,
+// ten times as fast downwards, so that what was learned while a dependency warmed up does not last. It stands still while a
+// rule complains and while the breaker is not closed, so that an outage does not become the new normal; a slow drift does, as
+// far as MaxBaseline. It outlives openings, a Tune (but of Quantile), and ten Windows without a call of its key. It is forgotten
+// by Reset, and when the breaker has reopened for slowness FlatReopenings and seven times in a row, after some six minutes by
+// default: a dependency that is slow for so long is called all the same, and Max is for what must not be.
 //
 // What counts as a duration: that of a Success, to the first response if Permit.Progress tells it; that of a Timeout, which
 // would have been longer; and that of a Canceled or Expired call that had already taken longer than the least threshold
 // (impatient users must not hide an outage). A Failure is for the failure rate, fast or slow: a refused connection takes no
-// time and would make the rest look good. Max and SlowCall are compared exactly, Slowdown to the ErrorBound of
-// core/latency, 6.25 %.
+// time and would make the rest look good. Max and SlowCall are compared exactly, the threshold of Slowdown to a
+// bucket's width, 12.5 %.
 //
-// One judgement takes some microseconds, ten times in a Window; a call 20 ns more than without Watch, and no
-// allocation. Memory: about 40 KB a breaker on two cores, 16 KB a key. Quantiles need traffic: p90 speaks of 50 calls in
-// a Window, so below 25 calls a second lengthen the Window, or use SlowCall, which speaks of MinCalls. Just above that, healthy
-// traffic with a long tail can by chance look like an outage once in some days; a window of more calls cannot.
+// A slow probe is a bad one by the rules that let pass half of the calls or fewer. One judgement takes a microsecond or two on two
+// cores, ten times in a Window, and nobody judges where nobody calls; a call takes 20 ns more than without Watch, and no allocation.
+// Memory: about 40 KB a breaker on two cores and 200 KB from sixteen on, 16 KB a key. Where traffic is thin (below 25 calls a
+// second for p90) a Window of two seconds sees only what is overwhelming: lengthen it.
 //
 // # Defaults
 //
@@ -123,8 +127,8 @@
 // own. FlatReopenings 5, Probes 5, ProbesAtOnce 2 and the growing lease of probes are judgement. Eras are sony/gobreaker's
 // generations. Unlike it, a run of consecutive failures is not windowed, and a probe that never returns is given up.
 // SlowRate 0.5 and the rule are resilience4j's slow calls, which there must end to count and are 100 % by default. That
-// p90 in two seconds is enough is a simulated day (no opening at 10, 100 and 1000 calls a second with one call in a
-// hundred thirty times slower) and a simulated slowdown (open within 1.2s when calls take five times as long, at 100 a second).
+// p90 in two seconds is enough is simulated: days of 10, 26, 30, 100 and 1000 calls a second of which one in a hundred takes thirty times
+// as long open nothing, and calls that take five times as long open it within two seconds at 100 a second.
 //
 // # When not to use it
 //

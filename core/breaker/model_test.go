@@ -102,24 +102,26 @@ func (x *model) acquire(now core.Time) (p *modelPermit, reason core.Reason, afte
 
 // look judges the latencies if that is due.
 func (x *model) look(now core.Time) {
-	if x.m.state != Closed || now < x.due {
+	if x.m.state != Closed || now < x.due || !x.config.Latency.Watch {
 		return
 	}
 	l := &x.config.Latency
 	shape := latency.Config{Window: l.Window, InFlight: true}
 	if x.watch == nil {
 		x.watch, _ = latency.NewStriped(shape, 1)
-	} else if err := x.watch.Tune(shape); err != nil {
+	} else if err := x.watch.Tune(now, shape); err != nil {
 		panic(err)
 	}
 	x.watch.Mark([latency.Marks]time.Duration{l.SlowCall, l.Max})
 	var cause string
-	x.pace, cause = x.pace.judge(&x.config, x.pace.read(x.watch, &x.config, now), now)
+	x.pace, cause = x.pace.catchUp(x.watch, &x.config, x.due, now)
 	x.limit = x.pace.limit(l)
 	x.due = x.watch.SliceEnd(now)
 	if cause != "" {
-		x.pace = x.pace.opened()
 		x.to(x.m.open(&x.config, now, x.jitter, cause))
+		if x.pace = x.pace.opened(); cause == ruleCauses[slowed] {
+			x.pace = x.pace.resigned(&x.config, x.m)
+		}
 	}
 }
 
@@ -161,11 +163,11 @@ func (x *model) vote(p *modelPermit, now core.Time, o core.Outcome) {
 		return
 	}
 	v := voteOf(&x.config, o)
-	if x.config.Latency.Watch && now.Sub(p.start) >= x.pace.limit(&x.config.Latency) &&
-		(v == good || o == core.Canceled || o == core.Expired) {
-		v = bad
+	late := x.pace.late(&x.config, p.start, now, o, v)
+	x.to(x.m.settle(&x.config, now, p.place, late, x.jitter))
+	if late != v {
+		x.pace = x.pace.resigned(&x.config, x.m)
 	}
-	x.to(x.m.settle(&x.config, now, p.place, v, x.jitter))
 }
 
 func (x *model) settle(p *modelPermit, now core.Time, o core.Outcome) {

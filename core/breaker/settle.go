@@ -108,7 +108,13 @@ func (cl *cell) settleProbe(tag uint32, start, now core.Time, o core.Outcome) (n
 		if m.state != HalfOpen || !sameEra(tag, m.era) {
 			return m
 		}
-		return m.settle(c, now, tag&noPlace, cl.late(c, start, now, o, voteOf(c, o)), rand.Float64())
+		v := voteOf(c, o)
+		late := cl.pace.late(c, start, now, o, v)
+		m = m.settle(c, now, tag&noPlace, late, rand.Float64())
+		if late != v {
+			cl.pace = cl.pace.resigned(c, m)
+		}
+		return m
 	})
 }
 

@@ -55,15 +55,28 @@ func (w *world) run(d time.Duration, stop func() bool) {
 	end := w.now.Add(d)
 	for w.now < end && !stop() {
 		if len(w.out) > 0 && w.out[0].at <= w.next {
-			done := heap.Pop(&w.out).(completion)
-			w.now = max(w.now, done.at)
-			w.x.settle(done.p, w.now, done.how)
+			w.end()
 			continue
 		}
 		w.now = w.next
 		w.next = w.now.Add(time.Duration(w.r.ExpFloat64() / w.rate * 1e9))
 		w.call()
 	}
+}
+
+// end lets the time pass until the next call ends, and ends it.
+func (w *world) end() {
+	done := heap.Pop(&w.out).(completion)
+	w.now = max(w.now, done.at)
+	w.x.settle(done.p, w.now, done.how)
+}
+
+// until lets the time pass up to t, without new calls.
+func (w *world) until(t core.Time) {
+	for len(w.out) > 0 && w.out[0].at <= t {
+		w.end()
+	}
+	w.now = max(w.now, t)
 }
 
 func (w *world) call() {

@@ -97,12 +97,14 @@ func (cl *cell) read(s *settings, snap *Snapshot) {
 
 // readWindow fills in what is known of the window; nil if there is none.
 func (p *Pace) readWindow(w *latency.Window, c *Config, now pace, at core.Time) {
-	if w == nil {
+	if w == nil || !c.Latency.Watch {
 		return
 	}
 	p.Count, p.InFlight, p.Kernels = w.Count(at), w.InFlight(), w.Stats()
 	p.Quantile, _ = w.Quantile(at, c.Latency.Quantile)
-	p.Overdue = w.Overdue(at, now.limit(&c.Latency))
+	if limit := now.limit(&c.Latency); limit != core.Never {
+		p.Overdue = w.Overdue(at, limit)
+	}
 }
 
 // Status returns the part of the Snapshot that all guards share.

@@ -24,8 +24,8 @@ func (ph *phase) begun(now core.Time) bool {
 
 // enter admits a call to the closed phase ph, which the caller has pinned: false if ph has ended meanwhile, and the pin
 // is taken back.
-func (cl *cell) enter(ph *phase, s *settings, d *core.Decision) (p core.Permit, ok bool) {
-	if !s.Config.Latency.Watch {
+func (cl *cell) enter(ph *phase, d *core.Decision) (p core.Permit, ok bool) {
+	if !cl.b.live.Load().Config.Latency.Watch { // s may be older, and then judge would never be asked
 		p, ok = core.NewPermit(cl, tag(ph.era, noPlace), 0), true
 		return
 	}
@@ -49,19 +49,24 @@ func (cl *cell) enter(ph *phase, s *settings, d *core.Decision) (p core.Permit, 
 // judge looks at the window of latencies, if that is due, and opens the breaker if a rule says so.
 func (cl *cell) judge(ph *phase, now core.Time) (news bool) {
 	return cl.change(now, func(m control, c *Config) control {
-		if m.state != Closed || m.era != ph.era || int64(now) < ph.due.Load() {
+		s := cl.b.live.Load()
+		if m.state != Closed || m.era != ph.era || int64(now) < ph.due.Load() ||
+			!c.Latency.Watch || s.Policy.Mode == core.Disabled {
 			return m
 		}
-		w := cl.latencies(ph, c)
-		p, cause := cl.pace.judge(c, cl.pace.read(w, c, now), now)
+		w, due := cl.latencies(ph, c, now), core.Time(ph.due.Load())
+		p, cause := cl.pace.catchUp(w, c, due, now)
 		cl.pace = p
 		cl.limit.Store(int64(p.limit(&c.Latency)))
 		ph.due.Store(int64(w.SliceEnd(now)))
-		if cause == "" || cl.b.live.Load().Policy.Mode == core.ForcedClosed {
+		if cause == "" || s.Policy.Mode == core.ForcedClosed {
 			return m
 		}
-		cl.pace = p.opened()
-		return m.open(c, now, rand.Float64(), cause)
+		m = m.open(c, now, rand.Float64(), cause)
+		if cl.pace = p.opened(); cause == ruleCauses[slowed] {
+			cl.pace = cl.pace.resigned(c, m)
+		}
+		return m
 	})
 }
 
@@ -78,44 +83,57 @@ func (cl *cell) peekPace(ph *phase, d *core.Decision) {
 		return
 	}
 	c := &s.Config
-	if _, cause := cl.pace.judge(c, cl.pace.read(cl.latencies(ph, c), c, d.Now), d.Now); cause != "" {
+	if _, cause := cl.pace.catchUp(cl.latencies(ph, c, d.Now), c, core.Time(ph.due.Load()), d.Now); cause != "" {
 		_, a := cl.m.open(c, d.Now, 0.5, cause).admit(c, d.Now, 0.5)
 		d.Reason, d.RetryAfter = a.reason, a.after
 	}
 }
 
 // latencies returns the phase's window of latencies as the settings want it. mu is held.
-func (cl *cell) latencies(ph *phase, c *Config) *latency.Window {
-	shape := latency.Config{Window: c.Latency.Window, InFlight: true}
-	w := ph.pace.Load()
-	if w == nil {
-		var err error
-		if w, err = latency.NewStriped(shape, cl.stripes); err != nil {
-			panic(err) // Validate is stricter
-		}
+func (cl *cell) latencies(ph *phase, c *Config, now core.Time) *latency.Window {
+	w, err := ph.pace.Load(), error(nil)
+	switch {
+	case w == nil:
+		w, err = latency.NewStriped(latency.Config{Window: c.Latency.Window, InFlight: true}, cl.stripes)
 		ph.pace.Store(w)
-	} else {
-		shape.Buckets = w.Config().Buckets
-		if err := w.Tune(shape); err != nil {
-			panic(err)
-		}
+	case w.Config().Window != c.Latency.Window:
+		err = w.Tune(now, latency.Config{Window: c.Latency.Window, InFlight: true})
+	}
+	if err != nil {
+		panic(err) // Validate is stricter
 	}
 	w.Mark([latency.Marks]time.Duration{c.Latency.SlowCall, c.Latency.Max})
 	return w
 }
 
+// catchUp judges as of now, and before that as of when it was due if nobody has come for longer than a slice: the end of a
+// burst is to be seen, and by now it may be out of the window.
+func (p pace) catchUp(w *latency.Window, c *Config, due, now core.Time) (_ pace, cause string) {
+	if due != unwatched && now.Sub(due) > c.Latency.Window/10 {
+		if p, cause = p.judge(c, p.read(w, c, due), due); cause != "" {
+			return p, cause
+		}
+	}
+	return p.judge(c, p.read(w, c, now), now)
+}
+
 // read takes the reading of a window for the rules.
 func (p pace) read(w *latency.Window, c *Config, now core.Time) (r reading) {
+	t := p.thresholds(&c.Latency)
 	marked, n := w.Marked(now)
-	r.n = float64(n)
+	above, late, newest := w.Newest(now, t[slowed])
+	r.n, r.newest = float64(n), float64(newest)
 	r.quantile, _ = w.Quantile(now, c.Latency.Quantile)
-	r.slow[slowCalls], r.slow[tooSlow] = float64(marked[0]), float64(marked[1])
-	for k, t := range p.thresholds(&c.Latency) {
-		if t > 0 {
-			r.overdue[k] = float64(w.Overdue(now, t))
-		}
-		if t > 0 && rule(k) == slowed {
-			r.slow[k], _ = w.Above(now, t)
+	for k, mark := range []rule{slowCalls, tooSlow} {
+		r.slow[mark], r.late[mark] = float64(marked[k]), float64(late[k])
+	}
+	if t[slowed] > 0 {
+		r.slow[slowed], _ = w.Above(now, t[slowed])
+		r.late[slowed] = above
+	}
+	for k := range t {
+		if t[k] > 0 {
+			r.overdue[k] = float64(w.Overdue(now, t[k]))
 		}
 	}
 	return r
@@ -136,17 +154,6 @@ func (cl *cell) ended(ph *phase, start, now core.Time, progressed bool, o core.O
 	}
 	ph.pace.Load().End(start, now, sample)
 	return o
-}
-
-// late turns the vote of a probe that has taken longer than a rule on slow calls allows: the dependency is not back yet.
-func (cl *cell) late(c *Config, start, now core.Time, o core.Outcome, v vote) vote {
-	if !c.Latency.Watch || now.Sub(start) < cl.pace.limit(&c.Latency) {
-		return v
-	}
-	if v == good || o == core.Canceled || o == core.Expired {
-		return bad
-	}
-	return v
 }
 
 // unwatched is when a phase without a window of latencies is due: at once.

@@ -230,13 +230,15 @@ func TestTuneOfThresholdsKeepsHistory(t *testing.T) {
 // The switch can be thrown with calls in flight, both ways, and every one of them is settled.
 func TestSwitchingWatchLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		off := exact
+		on := exact
+		on.Latency.SlowCall = time.Second
+		off := on
 		off.Latency.Watch = false
 		b := mustNew(t, off, Hooks{})
 		var running []*core.Permit
 		for i := range 8 {
 			running = append(running, enter(t, b))
-			c := exact
+			c := on
 			c.Latency.Watch = i%2 == 0
 			if err := b.Tune(c); err != nil {
 				t.Fatal(err)
@@ -246,7 +248,7 @@ func TestSwitchingWatchLive(t *testing.T) {
 		for _, p := range running {
 			p.Done(0, core.Success)
 		}
-		if err := b.Tune(exact); err != nil {
+		if err := b.Tune(on); err != nil {
 			t.Fatal(err)
 		}
 		after(t, b, 0, core.Success)
@@ -254,10 +256,45 @@ func TestSwitchingWatchLive(t *testing.T) {
 		if snap.Latency.InFlight != 0 || snap.Good != 9 {
 			t.Errorf("%d in flight, %d results, want none and 9", snap.Latency.InFlight, snap.Good)
 		}
-		if !off.Latency.Watch && b.Latencies().Count() == 0 {
+		if b.Latencies().Count() == 0 {
 			t.Error("no durations")
 		}
 	})
+}
+
+// Without Watch, and in mode disabled, nothing is judged any more, whatever the calls that were watched are like.
+func TestSwitchedOffRulesOpenNothing(t *testing.T) {
+	for name, off := range map[string]func(b *Breaker) error{
+		"watch": func(b *Breaker) error {
+			c := exact
+			c.Latency.Watch = false
+			return b.Tune(c)
+		},
+		"mode": func(b *Breaker) error { return b.Override(core.Disabled, 0) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := mustNew(t, exact, Hooks{})
+			var running []*core.Permit
+			for range 4 {
+				running = append(running, enter(t, b))
+			}
+			time.Sleep(500 * time.Millisecond)
+			if err := off(b); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range running {
+				p.Done(0, core.Success)
+				time.Sleep(200 * time.Millisecond)
+			}
+			call(b, core.Success)
+			if b.State() != Closed {
+				t.Errorf("%s: opened: %s", name, b.Snapshot().Cause)
+			}
+			if w := b.own.phase.Load().pace.Load(); w.InFlight() != 0 {
+				t.Errorf("%s: %d calls in flight", name, w.InFlight())
+			}
+		})
+	}
 }
 
 func TestModesAndSlowness(t *testing.T) {
@@ -352,11 +389,12 @@ func TestIdleKeysKeepTheirBaselineForAWhile(t *testing.T) {
 	})
 }
 
+// Every run is one judgement, and two calls.
 func TestWatchingDoesNotAllocate(t *testing.T) {
 	b := mustNew(t, watching, Hooks{})
 	now := core.Now()
 	n := testing.AllocsPerRun(1000, func() {
-		now = now.Add(time.Millisecond)
+		now = now.Add(200 * time.Millisecond)
 		p, _ := b.Acquire(bg, core.Call{Now: now})
 		p.Progress(now + 10)
 		p.Done(now+20, core.Success)

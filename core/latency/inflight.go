@@ -1,6 +1,7 @@
 package latency
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -27,8 +28,9 @@ type startLane []atomic.Int32
 
 // frame says which slices the counts are of.
 type frame struct {
-	grid window.Layout
-	at   atomic.Uint32 // the running slice
+	grid  window.Layout
+	since core.Time     // calls that began before it are among the elders, as they were in an earlier frame
+	at    atomic.Uint32 // the running slice
 }
 
 func newCalls(stripes int) *calls {
@@ -43,7 +45,7 @@ func newCalls(stripes int) *calls {
 func (f *calls) add(stripe uintptr, start core.Time, n int32) {
 	fr := f.frame.Load()
 	i := fr.grid.Index(start)
-	if fr.at.Load()-i >= starts { // i is never ahead: who begins a call has turned to its slice
+	if start < fr.since || fr.at.Load()-i >= starts { // i is not ahead: who begins a call has turned to its slice
 		f.elders.Add(int64(n))
 		return
 	}
@@ -78,7 +80,7 @@ func (f *calls) take(i uint32) (n int32) {
 // regrid puts the calls where they belong on another grid. Whoever counts by the old one at this moment counts in some
 // slice: off by one until that is as old as any, and right again then, as in advance.
 func (f *calls) regrid(grid window.Layout, at uint32) {
-	old, fresh := f.frame.Load(), &frame{grid: grid}
+	old, fresh := f.frame.Load(), &frame{grid: grid, since: math.MinInt64}
 	fresh.at.Store(at)
 	if old == nil {
 		f.frame.Store(fresh)
@@ -87,6 +89,9 @@ func (f *calls) regrid(grid window.Layout, at uint32) {
 	var n [starts]int32
 	last := old.at.Load()
 	ages := min(starts, last+1)
+	if fresh.since = old.since; last >= starts {
+		fresh.since = max(fresh.since, old.grid.End(last-starts))
+	}
 	for age := range ages {
 		n[age] = f.take(last - age)
 	}
@@ -102,8 +107,8 @@ func (f *calls) regrid(grid window.Layout, at uint32) {
 func (f *calls) overdue(t core.Time) int64 {
 	n, fr := f.elders.Load(), f.frame.Load()
 	at := fr.at.Load()
-	for i := fr.grid.Index(t) - 1; int32(at-i) < starts && int32(i) >= 0; i-- {
-		for _, l := range f.lanes {
+	for _, l := range f.lanes {
+		for i := fr.grid.Index(t) - 1; i <= at && at-i < starts; i-- {
 			n += int64(l[i%starts].Load())
 		}
 	}
@@ -134,6 +139,7 @@ func (w *Window) Begin(start core.Time) {
 
 // End tells that the call that began at start is over, and with record that it took from start to now.
 func (w *Window) End(start, now core.Time, record bool) {
+	now = now.Or()
 	if int64(now) >= w.until.Load() {
 		w.turn(now)
 	}

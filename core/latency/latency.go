@@ -2,6 +2,7 @@ package latency
 
 import (
 	"math"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +14,7 @@ import (
 
 // Window keeps the durations of the recent past. Make one with New. Safe for concurrent use: Record, Begin and End take
 // no lock and allocate nothing, but for the one call that begins a new slice; everything that reads takes the Window's
-// lock for some tens of nanoseconds.
+// lock: for 30 ns if nothing is new, else for 80 ns with one stripe and 200 ns with eight.
 //
 // Times are handed in (0: the clock is read); one that is before the running slice counts as in it.
 type Window struct {
@@ -52,14 +53,15 @@ const (
 // New returns an empty Window. The error reports every bad field of c.
 func New(c Config) (*Window, error) { return NewStriped(c, stripe.Count()) }
 
-// NewStriped is New with the given number of stripes, a power of two: 1 for a Window among thousands, such as one a key,
-// which is then small and slower when several cores record at once. Memory: (11+stripes)*4 bytes a bucket, 2 KB more a stripe
-// with InFlight.
+// NewStriped is New with the given number of stripes, held to 1..64 and rounded up to a power of two: 1 for a Window among
+// thousands, such as one a key, which is then small and slower when several cores record at once. Memory: (13+stripes)*4
+// bytes a bucket, and 2 KB more a stripe with InFlight.
 func NewStriped(c Config, stripes int) (*Window, error) {
 	c, err := prepare(c)
 	if err != nil {
 		return nil, err
 	}
+	stripes = 1 << bits.Len(uint(min(max(stripes, 1), 64)-1))
 	w := &Window{config: c, scale: c.scale()}
 	w.until.Store(math.MinInt64)
 	for m := range w.marks {
@@ -229,8 +231,9 @@ func (w *Window) Config() Config {
 }
 
 // Tune changes the length of the window; each slice is put where its middle falls, and what no longer fits is dropped.
-// On error nothing changes: a field out of range, or another layout (Buckets, InFlight) than it was made with.
-func (w *Window) Tune(c Config) error {
+// On error nothing changes: a field out of range, or another layout (Buckets, InFlight) than it was made with. now may be 0:
+// the clock is read.
+func (w *Window) Tune(now core.Time, c Config) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c, err := w.config.retuned(c)
@@ -242,7 +245,7 @@ func (w *Window) Tune(c Config) error {
 	if c.Window == length || w.ring == nil {
 		return nil
 	}
-	now := core.Now()
+	now = now.Or()
 	w.catchUp(now)
 	w.collect()
 	w.begin(w.ring.resize(now, c.Window))
@@ -253,9 +256,9 @@ func (w *Window) Tune(c Config) error {
 
 // Stats tells how much has gone through the kernels.
 type Stats struct {
-	Samples uint64 // durations counted, merged and expired by kernels
-	Looks   uint64 // readings that were merged and searched by kernels
-	Kernel  string // avx512, avx2 or go
+	Samples uint64 // durations that kernels have counted (of a batch) or merged into the window (single ones)
+	Looks   uint64 // readings of the window, which kernels merge if something is new, and search
+	Kernel  string // avx2 or go
 }
 
 // Stats returns the numbers so far. Durations of the running slice are not in them yet.

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/internal/window"
 	"github.com/mw-go/mw/core/simd"
 )
 
@@ -73,6 +74,24 @@ func (w *Window) Marked(now core.Time) (above [Marks]uint64, n uint64) {
 		above[m] = uint64(w.view[len(w.view)-Marks+m])
 	}
 	return above, w.n
+}
+
+// Newest is Above and Marked of the running slice and the one before it alone: how things are now.
+func (w *Window) Newest(now core.Time, t time.Duration) (above float64, marked [Marks]uint64, n uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.catchUp(now.Or())
+	copy(w.spare, w.ring.running())
+	if w.ring.at > 0 {
+		simd.AddUint32(w.spare, w.ring.slices[(w.ring.at-1)%window.Slices])
+	}
+	for s := range w.cells.stripes {
+		simd.AddShared(w.spare, w.cells.lane(s))
+	}
+	for m := range marked {
+		marked[m] = uint64(w.spare[len(w.spare)-Marks+m])
+	}
+	return w.scale.above(w.spare, t), marked, simd.Sum(w.spare[:len(w.spare)-Marks])
 }
 
 // ErrorBound is how far a reported duration between Least and Longest may be from the true one, as a part of it: 0.0625

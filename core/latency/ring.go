@@ -115,7 +115,7 @@ func (r *ring) resize(now core.Time, length time.Duration) *ring {
 		if age > 0 {
 			to = min(next.grid.Index(r.grid.Middle(old)), to)
 		}
-		if s := r.slices[old%window.Slices]; int32(old) >= 0 && next.at-to < window.Slices {
+		if s := r.slices[old%window.Slices]; old <= r.at && next.at-to < window.Slices {
 			fresh := next.slices[to%window.Slices]
 			before := simd.Sum(next.buckets(fresh))
 			simd.AddUint32(fresh, s)

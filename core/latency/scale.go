@@ -53,11 +53,14 @@ func (k scale) above(counts []uint32, t time.Duration) float64 {
 // rank returns which of n values in ascending order, counted from 1, is the q-quantile; q is in 0..1 and n above 0. The
 // q-quantile is the least value that at least q of all do not exceed.
 func rank(q float64, n uint64) uint64 {
-	return min(max(uint64(math.Ceil(q*float64(n))), 1), n)
+	return min(max(uint64(math.Ceil(q*float64(n)-rounding)), 1), n)
 }
+
+// rounding is what the product of two floats may be off by where a count is meant.
+const rounding = 1e-9
 
 // proper reports whether q is a quantile; NaN is not.
 func proper(q float64) bool { return q >= 0 && q <= 1 }
 
 // speaks reports whether n values are enough for their q-quantile to mean something: five must lie beyond it.
-func speaks(q float64, n uint64) bool { return float64(n)*(1-q) >= 5-1e-9 }
+func speaks(q float64, n uint64) bool { return float64(n)*(1-q) >= 5-rounding }

@@ -39,7 +39,7 @@ func TestTuneKeepsTheLayout(t *testing.T) {
 	}{
 		{Config{Buckets: 416}, "buckets: 416"}, {Config{InFlight: true}, "in_flight: true"}, {Config{Window: 1}, "window: 1ns"},
 	} {
-		if err := w.Tune(tt.c); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if err := w.Tune(0, tt.c); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("Tune(%+v): %v, want %q", tt.c, err, tt.want)
 		}
 	}
@@ -119,7 +119,7 @@ func TestTuneKeepsWhatFits(t *testing.T) {
 			window time.Duration
 			most   uint64
 		}{{20 * time.Second, 10}, {10 * time.Second, 10}, {5 * time.Second, 6}, {2 * time.Second, 4}} {
-			if err := w.Tune(Config{Window: tt.window, InFlight: true}); err != nil {
+			if err := w.Tune(0, Config{Window: tt.window, InFlight: true}); err != nil {
 				t.Fatal(err)
 			}
 			checkWindow(t, w)
@@ -145,7 +145,7 @@ func TestTuneKeepsWhatFits(t *testing.T) {
 func TestTuneOfAYoungWindow(t *testing.T) {
 	tune := func(w *Window, window time.Duration, want uint64) {
 		t.Helper()
-		if err := w.Tune(Config{Window: window}); err != nil {
+		if err := w.Tune(0, Config{Window: window}); err != nil {
 			t.Fatal(err)
 		}
 		if n := w.Count(0); n != want {
@@ -247,7 +247,7 @@ func TestCallsInFlightSurviveTunesUnderLoad(t *testing.T) {
 		})
 	}
 	for i := range 300 {
-		if err := w.Tune(Config{Window: time.Duration(1+i%7) * time.Second, InFlight: true}); err != nil {
+		if err := w.Tune(0, Config{Window: time.Duration(1+i%7) * time.Second, InFlight: true}); err != nil {
 			t.Error(err)
 		}
 	}

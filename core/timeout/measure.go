@@ -40,7 +40,7 @@ func derive(name string, old *settings, c Config) *measure {
 		if m.window == nil {
 			m.window, _ = latency.New(shape) // our range of Window is within its own: neither call can fail
 		} else if old.Config.Window != c.Window {
-			_ = m.window.Tune(shape)
+			_ = m.window.Tune(0, shape)
 		}
 	}
 	m.now.Store(&bound{cause: &Error{Policy: name, Limit: c.Limit}, floor: c.MinRest})

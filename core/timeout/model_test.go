@@ -43,7 +43,7 @@ func (m *model) tune(t *testing.T, c Config) {
 			t.Fatal(err)
 		}
 	} else if window != m.c.Window {
-		if err := m.window.Tune(latency.Config{Window: m.c.Window}); err != nil {
+		if err := m.window.Tune(0, latency.Config{Window: m.c.Window}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -29,8 +29,7 @@ func NewLayout(start core.Time, length time.Duration) Layout {
 }
 
 // Index returns the number of the slice that now falls into. Times before the start belong to slice 0. The number wraps
-// after 2^32 slices, at least 13 years; a window left alone for more than 2^31 slices, at least 6 years, may show old
-// counts again. A multiplication stands for the division: it puts a slice's end early by less than a thousandth of a
+// after 2^32 slices, 13 years of 100 ms each; a window left alone for more than half of that may show old counts again. A multiplication stands for the division: it puts a slice's end early by less than a thousandth of a
 // slice in the first hundred days.
 func (l Layout) Index(now core.Time) uint32 {
 	if now < l.start {
@@ -46,11 +45,16 @@ func (l Layout) Middle(i uint32) core.Time {
 	return l.start + core.Time(l.length)*core.Time(i) + core.Time(l.length/2)
 }
 
-// End returns the time at which slice i is over: Index of it is more than i.
+// End returns the first time that belongs to a later slice than i.
 func (l Layout) End(i uint32) core.Time {
-	hi, lo := bits.Mul64(uint64(l.length), uint64(i)+1)
-	if end := l.start + core.Time(lo); hi == 0 && lo <= uint64(math.MaxInt64) && end >= l.start {
-		return end
+	if first := uint64(i) + 1; first < l.reciprocal {
+		elapsed, rest := bits.Div64(first, 0, l.reciprocal)
+		if rest > 0 {
+			elapsed++
+		}
+		if end := l.start + core.Time(elapsed); elapsed <= math.MaxInt64 && end >= l.start {
+			return end
+		}
 	}
 	return math.MaxInt64
 }
