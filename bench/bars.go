@@ -38,6 +38,9 @@ var bars = []Bar{
 	{"Keyed100k", 2, "go-limiter", 0.80},
 	{"Bulkhead", 1, "semaphore", 0.70},
 	{"Bulkhead", 2, "semaphore", 0.70},
+	{"CacheHit", 1, "expirable", 0.70},
+	{"CacheHit", 2, "expirable", 0.70},
+	{"CacheHit", 2, "otter", 1.50},
 	{"GivenTimeBreaker", 1, "", 35},
 	{"GivenTimeLimiter", 1, "", 20},
 }

@@ -5,6 +5,8 @@ go 1.26.0
 require (
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/go-chi/httprate v0.15.0
+	github.com/hashicorp/golang-lru/v2 v2.0.7
+	github.com/maypok86/otter/v2 v2.4.0
 	github.com/mw-go/mw v0.0.0
 	github.com/sethvargo/go-limiter v1.1.0
 	github.com/sony/gobreaker/v2 v2.4.0

@@ -65,6 +65,7 @@ func table() []Row {
 	rows = append(rows, limiterRows()...)
 	rows = append(rows, keyedRows()...)
 	rows = append(rows, bulkheadRows()...)
+	rows = append(rows, cacheRows()...)
 	rows = append(rows, httpRows()...)
 	rows = append(rows, givenTimeRows()...)
 	return append(rows, floorRow())
