@@ -108,10 +108,12 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K, load func(context.Context)
 	hash, sh := c.place(key)
 	if s := c.live.Load(); s.Plain {
 		if e := sh.find(hash, key); e != nil && e.surely(&s.Derived, core.Now()) {
-			return c.hit(e)
+			e.touch()
+			c.countHit(e)
+			return e.value, e.err()
 		}
 	}
-	return c.get(ctx, hash, sh, key, load)
+	return c.get(&question[K, V]{ctx: ctx, hash: hash, sh: sh, key: key, load: load})
 }
 
 // Do is Get, in the shape that every machine has.
@@ -119,149 +121,13 @@ func Do[K comparable, V any](ctx context.Context, c *Cache[K, V], key K, fn func
 	return c.Get(ctx, key, fn)
 }
 
-func (c *Cache[K, V]) hit(e *entry[K, V]) (V, error) {
-	e.touch()
+// countHit counts an answer by a fresh entry.
+func (c *Cache[K, V]) countHit(e *entry[K, V]) {
 	if e.fault != nil {
 		c.count.Add(countNegatives, 1)
-		return e.value, e.fault.err
-	}
-	c.count.Add(countHits, 1)
-	return e.value, nil
-}
-
-// get is the whole of Get.
-func (c *Cache[K, V]) get(ctx context.Context, hash uint64, sh *shard[K, V], key K, load func(context.Context) (V, error)) (v V, err error) {
-	if load == nil {
-		if c.hooks.Load == nil {
-			return v, ErrNoLoad
-		}
-		load = func(ctx context.Context) (V, error) { return c.hooks.Load(ctx, key) }
-	}
-	s := c.live.At(0)
-	if s.Policy.Mode != core.Enforce {
-		return c.pass(ctx, s, hash, sh, key, load)
-	}
-	gone := ctx.Err()
-	d := dueOf(ctx, s.Config.Linger)
-
-	sh.mu.Lock()
-	now := core.Now()
-	e := sh.find(hash, key)
-	switch fate := e.fateAt(&s.Derived, now, c.exponential()); {
-	case sh.closed:
-		sh.mu.Unlock()
-		return v, ErrClosed
-	case fate.answers():
-		if fate != fresh {
-			c.refresh(ctx, s, hash, sh, key, load, fate)
-		}
-		sh.mu.Unlock()
-		if fate == stale {
-			e.touch()
-			return e.value, nil
-		}
-		return c.hit(e)
-	case gone != nil:
-		sh.mu.Unlock()
-		return v, gone
-	}
-	f, leads := sh.flights[key], false
-	sh.count.misses++
-	if f != nil {
-		sh.count.joined++
-		f.join(d)
-	} else {
-		f, leads = begin(ctx, c, sh, hash, key, load, d), true
-		c.launch(sh, f)
-	}
-	sh.mu.Unlock()
-
-	r, err := f.await(ctx, s.Config.Linger)
-	if err != nil {
-		return v, err
-	}
-	if leads {
-		r.carry()
-	}
-	return r.value, r.err
-}
-
-// carry goes on in the caller who began a load that did not return.
-func (r *result[V]) carry() {
-	switch r.end {
-	case panicked:
-		panic(r.err)
-	case exited:
-		runtime.Goexit()
-	}
-}
-
-// launch lists a flight and starts it. The shard's lock is held, and the cache is not closed, so that running is not 0.
-func (c *Cache[K, V]) launch(sh *shard[K, V], f *flight[K, V]) {
-	sh.list(f)
-	c.running.Add(1)
-	go f.fly()
-}
-
-// refresh starts a load in the background, held by the cache alone, unless one is under way. The shard's lock is held.
-func (c *Cache[K, V]) refresh(ctx context.Context, s *settings, hash uint64, sh *shard[K, V], key K, load func(context.Context) (V, error), why fate) {
-	if why == stale {
-		sh.count.stales++
-	}
-	if sh.flights[key] != nil {
 		return
 	}
-	sh.count.refreshes++
-	d := s.Config.RefreshTimeout
-	f := begin(ctx, c, sh, hash, key, load, due{time.Now().Add(d), true})
-	f.expire(d)
-	c.launch(sh, f)
-}
-
-// judge says what the end of a load means.
-func (c *Cache[K, V]) judge(ctx context.Context, key K, v V, err error, took time.Duration) result[V] {
-	r := result[V]{value: v, err: err}
-	switch {
-	case err == nil:
-		r.end, r.life = loaded, c.lifeOf(key, v, took)
-	case c.hooks.Negative != nil && c.hooks.Negative(err):
-		r.end, r.life = remembered, lifeForError(c.uniform())
-	case c.hooks.Classify(ctx, err) == core.Success:
-		r.end = answered
-	default:
-		r.end = failed
-	}
-	return r
-}
-
-// lifeOf is the life of a new value.
-func (c *Cache[K, V]) lifeOf(key K, v V, took time.Duration) life {
-	var own time.Duration
-	if c.hooks.TTL != nil {
-		own = min(c.hooks.TTL(key, v), maxTTL)
-	}
-	return lifeFor(&c.live.Load().Derived, own, c.uniform(), took)
-}
-
-// settle keeps the result of a load that is still listed, and covers up an error if there is a stale value. The shard's
-// lock is held.
-func (c *Cache[K, V]) settle(sh *shard[K, V], hash uint64, key K, r *result[V], set *rules) (kept *entry[K, V]) {
-	now := core.Now()
-	switch r.end {
-	case loaded, fetched, remembered:
-		kept = &entry[K, V]{hash: hash, key: key, life: r.life, value: r.value}
-		kept.born = now
-		if r.end == remembered {
-			kept.fault = &fault{r.err}
-		}
-		sh.store(kept, set, now)
-	case failed:
-		if e := sh.find(hash, key); e != nil && e.covers(set, now) {
-			sh.count.rescued++
-			r.value, r.err, r.end = e.value, nil, rescued
-		}
-	}
-	return kept
+	c.count.Add(countHits, 1)
 }
 
 // Peek returns the value of key if Get would give it out without waiting. It loads, refreshes, counts and marks nothing.

@@ -25,6 +25,7 @@ type flight[K comparable, V any] struct {
 	ctx  *reach
 	end  context.CancelCauseFunc
 	done chan struct{} // closed when the result is there
+	own  bool          // loads without asking the second level
 
 	// The shard's lock guards what follows.
 	holders int
@@ -85,11 +86,14 @@ func dueOf(ctx context.Context, linger time.Duration) (d due) {
 	return d
 }
 
-// begin makes a flight with one holder, not yet listed or under way.
-func begin[K comparable, V any](ctx context.Context, c *Cache[K, V], sh *shard[K, V], hash uint64, key K, load func(context.Context) (V, error), d due) *flight[K, V] {
-	f := &flight[K, V]{c: c, sh: sh, hash: hash, key: key, load: load, done: make(chan struct{}), holders: 1}
-	inner, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	f.ctx, f.end = &reach{Context: inner}, end
+// begin makes a flight with one holder, not yet listed or under way. The shard's lock is held.
+func (c *Cache[K, V]) begin(q *question[K, V], d due) *flight[K, V] {
+	inner, end := context.WithCancelCause(context.WithoutCancel(q.ctx))
+	f := &flight[K, V]{
+		c: c, sh: q.sh, hash: q.hash, key: q.key, load: c.loader(q),
+		ctx: &reach{Context: inner}, end: end, done: make(chan struct{}), holders: 1,
+		own: c.hooks.Store == nil || q.sh.turns[q.key] != nil,
+	}
 	if d.ok {
 		f.ctx.latest.Store(&d.at)
 	}
@@ -166,7 +170,7 @@ func (f *flight[K, V]) fly() {
 
 // fetch asks the second level, then loads.
 func (f *flight[K, V]) fetch() (r result[V]) {
-	if f.c.hooks.Store != nil {
+	if !f.own {
 		if r, ok := f.c.fromStore(f); ok {
 			return r
 		}
@@ -197,22 +201,22 @@ func (f *flight[K, V]) land(r result[V]) {
 	c, sh, s := f.c, f.sh, f.c.live.Load()
 	sh.mu.Lock()
 	var kept *entry[K, V]
-	var turn chan struct{}
+	var t *turn
 	listed := sh.unlist(f)
 	sh.count.land(r.end)
 	if !f.landed { // else the cache has been closed, and they have been told so
 		if listed {
 			kept = c.settle(sh, f.hash, f.key, &r, &s.Derived)
 			if kept != nil && r.end == loaded && c.hooks.Store != nil {
-				turn = sh.tryTurn(f.key)
+				t = sh.tryTurn(f.key)
 			}
 		}
 		f.tell(r)
 	}
 	sh.mu.Unlock()
 	f.end(nil)
-	if turn != nil {
-		c.writeBehind(f, kept, s, turn)
+	if t != nil {
+		c.writeBehind(f, kept, s, t)
 	}
 }
 

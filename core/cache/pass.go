@@ -1,43 +1,49 @@
 package cache
 
 import (
-	"context"
-
 	"github.com/mw-go/mw/core"
 )
 
 // pass is Get in shadow and disabled mode: it loads in the caller's goroutine, as if there were no cache. In shadow mode it also
 // looks up what there is, and keeps what it has loaded, so that the counts say what the cache would have done.
-func (c *Cache[K, V]) pass(ctx context.Context, s *settings, hash uint64, sh *shard[K, V], key K, load func(context.Context) (V, error)) (v V, err error) {
-	shadow := s.Policy.Mode == core.Shadow
-	var mine *ticket
-	sh.mu.Lock()
-	if sh.closed {
-		sh.mu.Unlock()
-		return v, ErrClosed
+func (c *Cache[K, V]) pass(q *question[K, V]) (v V, err error) {
+	mine, err := c.lookInShadow(q)
+	if err != nil {
+		return v, err
 	}
-	if shadow {
-		e := sh.find(hash, key)
-		fate := e.fateAt(&s.Derived, core.Now(), c.exponential())
-		if fate.answers() {
-			c.count.Add(countShadowed, 1)
-			e.touch()
-		}
-		if fate != fresh {
-			mine = sh.ticket(key)
-		}
-	}
-	sh.mu.Unlock()
 	c.count.Add(countPassed, 1)
 	if mine == nil {
-		return load(ctx)
+		return c.loader(q)(q.ctx)
 	}
-	r := result[V]{}
-	defer func() { c.stamp(sh, hash, key, mine, &r) }()
+	var r result[V]
+	defer func() { c.stamp(q, mine, &r) }() // of a load that does not return nothing is kept
 	began := core.Now()
-	v, err = load(ctx)
-	r = c.judge(ctx, key, v, err, core.Now().Sub(began))
+	v, err = c.loader(q)(q.ctx)
+	r = c.judge(q.ctx, q.key, v, err, core.Now().Sub(began))
 	return v, err
+}
+
+// lookInShadow counts what would have been a hit, and in shadow mode gives the load a ticket if its result is to be kept.
+func (c *Cache[K, V]) lookInShadow(q *question[K, V]) (*ticket, error) {
+	sh := q.sh
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.closed {
+		return nil, ErrClosed
+	}
+	if q.s.Policy.Mode != core.Shadow {
+		return nil, nil
+	}
+	e := sh.find(q.hash, q.key)
+	fate := e.fateAt(&q.s.Derived, core.Now(), c.exponential())
+	if fate.answers() {
+		c.count.Add(countShadowed, 1)
+		e.touch()
+	}
+	if fate == fresh {
+		return nil, nil
+	}
+	return sh.ticket(q.key), nil
 }
 
 // ticket gives a load in shadow mode the right to fill the cache, unless another one has it. mu is held.
@@ -51,15 +57,15 @@ func (sh *shard[K, V]) ticket(key K) *ticket {
 }
 
 // stamp keeps the result of a load in shadow mode, unless something has come between.
-func (c *Cache[K, V]) stamp(sh *shard[K, V], hash uint64, key K, mine *ticket, r *result[V]) {
-	set := &c.live.Load().Derived
+func (c *Cache[K, V]) stamp(q *question[K, V], mine *ticket, r *result[V]) {
+	set, sh := &c.live.Load().Derived, q.sh
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.tickets[key] != mine {
+	if sh.tickets[q.key] != mine {
 		return
 	}
-	delete(sh.tickets, key)
-	if !sh.closed && r.end != failed {
-		c.settle(sh, hash, key, r, set)
+	delete(sh.tickets, q.key)
+	if r.end != failed {
+		c.settle(sh, q.hash, q.key, r, set)
 	}
 }

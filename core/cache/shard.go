@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"sync"
 
 	"github.com/mw-go/mw/core"
@@ -15,7 +14,7 @@ type shard[K comparable, V any] struct {
 	flights map[K]*flight[K, V]        // those that may still fill the cache
 	adrift  map[*flight[K, V]]struct{} // those that run on and may not
 	tickets map[K]*ticket              // loads in shadow mode that may still fill the cache
-	turns   map[K]chan struct{}        // who changes a key in the second level; closed when that is done
+	turns   map[K]*turn                // who changes a key in the second level
 	closed  bool
 	count   counts
 	_       [64]byte
@@ -62,7 +61,7 @@ func (n *counts) land(end ending) {
 func (sh *shard[K, V]) start(limit int) {
 	sh.limit = limit
 	sh.flights, sh.adrift = map[K]*flight[K, V]{}, map[*flight[K, V]]struct{}{}
-	sh.tickets, sh.turns = map[K]*ticket{}, map[K]chan struct{}{}
+	sh.tickets, sh.turns = map[K]*ticket{}, map[K]*turn{}
 	sh.clear()
 }
 
@@ -127,43 +126,4 @@ func (sh *shard[K, V]) purge() {
 	}
 	clear(sh.tickets)
 	sh.clear()
-}
-
-// tryTurn takes the turn to change key in the second level, or returns nil if somebody has it. mu is held.
-func (sh *shard[K, V]) tryTurn(key K) chan struct{} {
-	if sh.turns[key] != nil {
-		return nil
-	}
-	turn := make(chan struct{})
-	sh.turns[key] = turn
-	return turn
-}
-
-// takeTurn waits for the turn to change key.
-func (sh *shard[K, V]) takeTurn(ctx context.Context, key K) (chan struct{}, error) {
-	for {
-		sh.mu.Lock()
-		if sh.closed {
-			sh.mu.Unlock()
-			return nil, ErrClosed
-		}
-		turn, other := sh.tryTurn(key), sh.turns[key]
-		sh.mu.Unlock()
-		if turn != nil {
-			return turn, nil
-		}
-		select {
-		case <-other:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// passTurn ends a turn.
-func (sh *shard[K, V]) passTurn(key K, turn chan struct{}) {
-	sh.mu.Lock()
-	delete(sh.turns, key)
-	sh.mu.Unlock()
-	close(turn)
 }

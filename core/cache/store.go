@@ -45,14 +45,14 @@ func (c *Cache[K, V]) fromStore(f *flight[K, V]) (r result[V], ok bool) {
 
 // writeBehind tells the second level of what a load has brought, in the load's goroutine. Those who waited have it
 // already; the turn, taken together with the first level's change, keeps a later Set or Delete from being overtaken.
-func (c *Cache[K, V]) writeBehind(f *flight[K, V], e *entry[K, V], s *settings, turn chan struct{}) {
+func (c *Cache[K, V]) writeBehind(f *flight[K, V], e *entry[K, V], s *settings, t *turn) {
 	written := false
 	defer func() {
 		if !written {
 			_ = recover() // nobody waits any more whom it could be told
 			c.count.Add(countStoreErrors, 1)
 		}
-		f.sh.passTurn(f.key, turn)
+		f.sh.passTurn(f.key, t)
 	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.ctx), s.Config.StoreTimeout)
 	defer cancel()
@@ -86,9 +86,9 @@ func (c *Cache[K, V]) change(ctx context.Context, key K, op func(context.Context
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Config().StoreTimeout)
 	defer cancel()
-	turn, err := sh.takeTurn(ctx, key)
+	t, err := sh.takeTurn(ctx, key)
 	if err == nil {
-		defer sh.passTurn(key, turn)
+		defer sh.passTurn(key, t)
 	}
 	defer func() {
 		if closed := first(); closed != nil {

@@ -22,6 +22,14 @@ type entry[K comparable, V any] struct {
 // fault holds a remembered error, which few entries have.
 type fault struct{ err error }
 
+// err is what an entry answers beside its value.
+func (e *entry[K, V]) err() error {
+	if e.fault != nil {
+		return e.fault.err
+	}
+	return nil
+}
+
 // fateAt is the fate of an entry that may be missing.
 func (e *entry[K, V]) fateAt(r *rules, now core.Time, draw float64) fate {
 	if e == nil {
