@@ -23,7 +23,7 @@ type Cache[K comparable, V any] struct {
 	hooks  Hooks[K, V]
 	count  stripe.Tally
 	seed   maphash.Seed
-	shards []shard[K, V] // a power of two, at most 1<<shardBits
+	shards []shard[K, V] // a power of two, at most maxShards
 
 	running atomic.Int64  // loads under way, and 1 until Close
 	idle    chan struct{} // closed when none is, after Close
@@ -72,10 +72,12 @@ func New[K comparable, V any](name string, c Config, h Hooks[K, V]) (*Cache[K, V
 	return x, nil
 }
 
-// shardsFor returns how many shards to make: four a processor, but each of hundreds of entries, because keys fall on
-// them unevenly.
+const maxShards = 64
+
+// shardsFor returns how many shards to make: four a processor, more if they would be so large that to grow one holds up
+// those who write to it, but each of hundreds of entries, because keys fall on them unevenly.
 func shardsFor(size, procs int) int {
-	n := min(4*procs, size/256, 1<<shardBits)
+	n := min(max(4*procs, size/16384), size/256, maxShards)
 	return 1 << max(bits.Len(uint(n))-1, 0)
 }
 
@@ -89,9 +91,9 @@ func share(size, shards, i int) int {
 }
 
 // place returns the hash of a key and its shard.
-func (c *Cache[K, V]) place(key K) (hash uint64, sh *shard[K, V]) {
-	hash = maphash.Comparable(c.seed, key)
-	return hash, &c.shards[hash&uint64(len(c.shards)-1)]
+func (c *Cache[K, V]) place(key K) (hash uint32, sh *shard[K, V]) {
+	h := maphash.Comparable(c.seed, key)
+	return uint32(h), &c.shards[h>>32&uint64(len(c.shards)-1)]
 }
 
 // Get returns the value of key: the one it has, or what load returns. While a load of the key is under way, further
@@ -107,7 +109,7 @@ func (c *Cache[K, V]) place(key K) (hash uint64, sh *shard[K, V]) {
 func (c *Cache[K, V]) Get(ctx context.Context, key K, load func(context.Context) (V, error)) (V, error) {
 	hash, sh := c.place(key)
 	if s := c.live.Load(); s.Plain {
-		if e := sh.find(hash, key); e != nil && e.surely(&s.Derived, core.Now()) {
+		if e := sh.find(hash, key); e != nil && e.life().surely(&s.Derived, core.Now()) {
 			e.touch()
 			c.countHit(e)
 			return e.value, e.err()
@@ -144,7 +146,7 @@ func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
 		e = sh.find(hash, key)
 		sh.mu.Unlock()
 	}
-	if e == nil || e.negative() || !e.at(&s.Derived, core.Now(), 0).answers() {
+	if e == nil || e.fault != nil || !e.life().fate(&s.Derived, core.Now(), 0).answers() {
 		return v, false
 	}
 	return e.value, true
@@ -158,12 +160,11 @@ func (c *Cache[K, V]) Set(ctx context.Context, key K, value V) error {
 	set := &c.live.Load().Derived
 	return c.change(ctx, key,
 		func(ctx context.Context) error { return c.hooks.Store.Set(ctx, key, value, l.lasts(set)) },
-		func(sh *shard[K, V], hash uint64) {
+		func(sh *shard[K, V], hash uint32) {
 			now := core.Now()
-			e := &entry[K, V]{life: l, hash: hash, key: key, value: value}
-			e.born = now
+			l.born = now
 			sh.supersede(key)
-			sh.store(e, set, now)
+			sh.store(newEntry(hash, key, l, value, nil), set, now)
 		})
 }
 
@@ -173,7 +174,7 @@ func (c *Cache[K, V]) Set(ctx context.Context, key K, value V) error {
 func (c *Cache[K, V]) Delete(ctx context.Context, key K) error {
 	return c.change(ctx, key,
 		func(ctx context.Context) error { return c.hooks.Store.Delete(ctx, key) },
-		func(sh *shard[K, V], hash uint64) { sh.drop(hash, key) })
+		func(sh *shard[K, V], hash uint32) { sh.drop(hash, key) })
 }
 
 // Purge forgets every key, and what is being loaded, in the first level only: a Store is not asked to forget. It goes shard by

@@ -19,7 +19,7 @@ import (
 type flight[K comparable, V any] struct {
 	c    *Cache[K, V]
 	sh   *shard[K, V]
-	hash uint64
+	hash uint32
 	key  K
 	load func(context.Context) (V, error)
 	ctx  *reach

@@ -13,7 +13,7 @@ type question[K comparable, V any] struct {
 	ctx  context.Context
 	s    *settings
 	sh   *shard[K, V]
-	hash uint64
+	hash uint32
 	key  K
 	load func(context.Context) (V, error)
 }
@@ -141,18 +141,15 @@ func (c *Cache[K, V]) lifeOf(key K, v V, took time.Duration) life {
 
 // settle keeps the result of a load that is still listed, and covers up an error if there is a stale value. The shard's
 // lock is held.
-func (c *Cache[K, V]) settle(sh *shard[K, V], hash uint64, key K, r *result[V], set *rules) (kept *entry[K, V]) {
+func (c *Cache[K, V]) settle(sh *shard[K, V], hash uint32, key K, r *result[V], set *rules) (kept *entry[K, V]) {
 	now := core.Now()
 	switch r.end {
 	case loaded, fetched, remembered:
-		kept = &entry[K, V]{hash: hash, key: key, life: r.life, value: r.value}
-		kept.born = now
-		if r.end == remembered {
-			kept.fault = &fault{r.err}
-		}
+		r.life.born = now
+		kept = newEntry(hash, key, r.life, r.value, r.err)
 		sh.store(kept, set, now)
 	case failed:
-		if e := sh.find(hash, key); e != nil && e.covers(set, now) {
+		if e := sh.find(hash, key); e != nil && e.life().covers(set, now) {
 			sh.count.rescued++
 			r.value, r.err, r.end = e.value, nil, rescued
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // life is when an entry was made and how long it lasts. What can be tuned is left to the rules, so that a Tune holds for
-// the entries that are there. Packed, because a hit reads it; immutable.
+// the entries that are there. Immutable.
 type life struct {
 	born core.Time
 	own  time.Duration // above 0: a time to live of its own; else minus its share of the jitter, in units of 1/shares
@@ -34,10 +34,10 @@ func lifeForError(share float64) life {
 	return life{took: isError, own: -time.Duration(share * shares)}
 }
 
-func (l *life) negative() bool { return l.took == isError }
+func (l life) negative() bool { return l.took == isError }
 
 // span is how long the entry is fresh.
-func (l *life) span(r *rules) time.Duration {
+func (l life) span(r *rules) time.Duration {
 	if l.own > 0 {
 		return l.own
 	}
@@ -49,7 +49,7 @@ func (l *life) span(r *rules) time.Duration {
 }
 
 // loading is how long the load took.
-func (l *life) loading() time.Duration {
+func (l life) loading() time.Duration {
 	if l.negative() {
 		return 0
 	}
@@ -72,7 +72,7 @@ const maxDraw = 37
 
 // surely reports whether the entry is fresh and would not be refreshed early whatever is drawn: the common case. A time
 // before its birth is taken for its birth.
-func (l *life) surely(r *rules, now core.Time) bool {
+func (l life) surely(r *rules, now core.Time) bool {
 	span := l.span(r)
 	if r.margin != 0 {
 		span -= time.Duration(r.margin * float64(l.loading()))
@@ -80,10 +80,10 @@ func (l *life) surely(r *rules, now core.Time) bool {
 	return now < l.born.Add(span)
 }
 
-// at returns the entry's fate. draw is a number from the exponential distribution of mean 1: minus the logarithm of a
+// fate returns what the entry is good for. draw is a number from the exponential distribution of mean 1: minus the logarithm of a
 // uniform one. With it a value is refreshed early if now + loading*beta*draw reaches its end, which is XFetch: the chance
 // rises as the end comes nearer, and the sooner the longer a load takes.
-func (l *life) at(r *rules, now core.Time, draw float64) fate {
+func (l life) fate(r *rules, now core.Time, draw float64) fate {
 	left := l.born.Add(l.span(r)).Sub(max(now, l.born))
 	switch {
 	case left > 0 && (l.negative() || time.Duration(float64(l.loading())*r.beta*min(draw, maxDraw)) < left):
@@ -109,6 +109,6 @@ func (f fate) refreshes() bool { return f == stale || f == early }
 
 // covers reports whether it is given out in place of an error. A value within StaleWhileRevalidate alone is not: it may
 // be given out while its successor is on the way, not because there is none.
-func (l *life) covers(r *rules, now core.Time) bool {
+func (l life) covers(r *rules, now core.Time) bool {
 	return !l.negative() && l.born.Add(l.span(r)).Add(r.sie) > now
 }

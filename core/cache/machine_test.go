@@ -59,7 +59,7 @@ func TestLife(t *testing.T) {
 	} {
 		tt.l.born = -5000 // a time below zero is as good as any
 		now := tt.l.born.Add(tt.age)
-		if got := tt.l.at(&tt.r, now, tt.draw); got != tt.want {
+		if got := tt.l.fate(&tt.r, now, tt.draw); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 		if tt.l.surely(&tt.r, now) && tt.want != fresh {
@@ -84,8 +84,8 @@ func TestSurelyIsNoMoreThanFresh(t *testing.T) {
 				if !l.surely(&r, now) {
 					continue
 				}
-				if sure++; l.at(&r, now, math.Inf(1)) != fresh {
-					t.Fatalf("beta %v, took %v: surely fresh at %v and %v at the worst draw", beta, took, age, l.at(&r, now, math.Inf(1)))
+				if sure++; l.fate(&r, now, math.Inf(1)) != fresh {
+					t.Fatalf("beta %v, took %v: surely fresh at %v and %v at the worst draw", beta, took, age, l.fate(&r, now, math.Inf(1)))
 				}
 			}
 			if sure == 0 && (beta == 0 || took < time.Second) {
@@ -105,7 +105,7 @@ func TestEarlyRefreshIsXFetch(t *testing.T) {
 		n := 0
 		for i := range draws {
 			u := (float64(i) + 0.5) / draws
-			if l.at(&r, l.born.Add(time.Minute-left), -math.Log(u)) == early {
+			if l.fate(&r, l.born.Add(time.Minute-left), -math.Log(u)) == early {
 				n++
 			}
 		}
@@ -164,7 +164,7 @@ func (m *sieve) put(key int, l life, r *rules, now core.Time) {
 	}
 	for len(m.list) >= m.limit {
 		i := max(slices.Index(m.list, m.hand), 0)
-		for m.list[i].seen && m.list[i].life.at(r, now, 0) != dead {
+		for m.list[i].seen && m.list[i].life.fate(r, now, 0) != dead {
 			m.list[i].seen = false
 			i = (i + 1) % len(m.list)
 		}
@@ -187,15 +187,15 @@ func (m *sieve) remove(i int) {
 // agree compares a shelf with its model, entry by entry.
 func (m *sieve) agree(s *shelf[int, int]) error {
 	i := 0
-	for e := s.oldest; e != nil; e = e.newer {
-		if i >= len(m.list) || e.key != m.list[i].key || e.seen.Load() != m.list[i].seen || e.life != m.list[i].life {
+	for e := range s.entries() {
+		if i >= len(m.list) || e.key != m.list[i].key || e.seen.Load() != m.list[i].seen || e.life() != m.list[i].life {
 			return fmt.Errorf("entry %d is %d, seen %v; the model has %+v", i, e.key, e.seen.Load(), m.list[min(i, len(m.list)-1)])
 		}
 		i++
 	}
 	hand := 0
-	if s.hand != nil {
-		hand = 1 + s.hand.key
+	if s.hand != 0 {
+		hand = 1 + s.places[s.hand].entry.key
 	}
 	want := 0
 	if m.hand != nil {
@@ -223,7 +223,7 @@ func FuzzMachine(f *testing.F) {
 		now := core.Time(-100)
 		for _, op := range ops[1:] {
 			key := int(op & 0x3f)
-			hash := uint64(key%11)<<shardBits | uint64(key)<<40
+			hash := uint32(key % 11)
 			switch op >> 6 {
 			case 0: // put, sometimes an error
 				l := lifeFor(&r, time.Duration(key%3), float64(key)/64, 0)
@@ -231,7 +231,7 @@ func FuzzMachine(f *testing.F) {
 					l = lifeForError(0.5)
 				}
 				l.born = now
-				s.put(&entry[int, int]{hash: hash, key: key, life: l, value: key}, &r, now)
+				s.put(newEntry(hash, key, l, key, nil), &r, now)
 				m.put(key, l, &r, now)
 			case 1: // ask
 				if e, i := s.index.Load().find(hash, key), m.find(key); (e != nil) != (i >= 0) {
@@ -269,17 +269,17 @@ func TestWalkIsBounded(t *testing.T) {
 	s.clear()
 	r := derive(Config{TTL: time.Hour})
 	put := func(key int) {
-		s.put(&entry[int, int]{hash: uint64(key) << shardBits, key: key}, &r, 0)
+		s.put(&entry[int, int]{hash: uint32(key), key: key}, &r, 0)
 	}
 	for i := range s.limit {
 		put(i)
 	}
-	for e := s.oldest; e != nil; e = e.newer {
+	for e := range s.entries() {
 		e.touch()
 	}
 	put(-1)
 	cleared := 0
-	for e := s.oldest; e != nil; e = e.newer {
+	for e := range s.entries() {
 		if !e.seen.Load() && e.key >= 0 {
 			cleared++
 		}

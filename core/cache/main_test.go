@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 	"time"
 
@@ -77,22 +78,37 @@ func check[K comparable, V any](t testing.TB, s *shelf[K, V]) {
 			held++
 		}
 	}
-	n, hand := 0, s.hand == nil
-	for e := s.oldest; e != nil; e = e.newer {
+	n, hand := 0, s.hand == 0
+	for at, last := s.places[0].newer, uint32(0); ; at, last = s.places[at].newer, at {
+		if s.places[at].older != last {
+			t.Fatalf("the links of place %d are broken", at)
+		}
+		if at == 0 {
+			break
+		}
 		n++
-		hand = hand || e == s.hand
-		if got := index.find(e.hash, e.key); got != e {
-			t.Fatalf("%v is on the shelf and the index finds %p instead of %p", e.key, got, e)
-		}
-		if e.newer == nil && s.newest != e || e.newer != nil && e.newer.older != e || e.older == nil && s.oldest != e {
-			t.Fatalf("the links of %v are broken", e.key)
+		hand = hand || at == s.hand
+		e := s.places[at].entry
+		if got := index.find(e.hash, e.key); got != e || e.place != at {
+			t.Fatalf("%v is at place %d, says %d, and the index finds %p instead of %p", e.key, at, e.place, got, e)
 		}
 	}
-	if n != s.length || held != n || !hand {
-		t.Fatalf("%d linked, %d in the index, length %d, the hand is on one of them: %v", n, held, s.length, hand)
+	free := 0
+	for at := s.free; at != 0; at = s.places[at].newer {
+		if free++; s.places[at].entry != nil {
+			t.Fatalf("the free place %d holds an entry", at)
+		}
 	}
-	if n == 0 && (s.oldest != nil || s.newest != nil) {
-		t.Fatal("an empty shelf has an end")
+	if n != s.length || held != n || !hand || n+free+1 != len(s.places) || s.places[0].entry != nil {
+		t.Fatalf("%d linked, %d free of %d, %d in the index, length %d, the hand is on one of them: %v", n, free, len(s.places), held, s.length, hand)
+	}
+}
+
+// entries are those of a shelf, from old to new.
+func (s *shelf[K, V]) entries() iter.Seq[*entry[K, V]] {
+	return func(yield func(*entry[K, V]) bool) {
+		for at := s.places[0].newer; at != 0 && yield(s.places[at].entry); at = s.places[at].newer {
+		}
 	}
 }
 

@@ -137,7 +137,7 @@ func (m *model) get(key int, a answer, took time.Duration) answer {
 	l, ok := m.lookup(key)
 	f := dead
 	if ok {
-		f = l.at(&m.r, m.now, m.draw)
+		f = l.fate(&m.r, m.now, m.draw)
 	}
 	if m.mode != core.Enforce {
 		return m.beside(key, f, a, took)
@@ -197,7 +197,7 @@ func (m *model) beside(key int, f fate, a answer, took time.Duration) answer {
 
 func (m *model) peek(key int) (int, bool) {
 	l, ok := m.lookup(key)
-	if !ok || l.negative() || m.mode != core.Enforce || !l.at(&m.r, m.now, 0).answers() {
+	if !ok || l.negative() || m.mode != core.Enforce || !l.fate(&m.r, m.now, 0).answers() {
 		return 0, false
 	}
 	return m.under[key].v, true
@@ -344,7 +344,7 @@ func compare(t *testing.T, m *model, c *Cache[int, int], note string) {
 	sh.mu.Lock()
 	check(t, &sh.shelf)
 	err := m.agree(&sh.shelf)
-	for e := sh.oldest; e != nil; e = e.newer {
+	for e := range sh.entries() {
 		if got := (answer{e.value, e.err()}); got != m.under[e.key] {
 			err = errors.Join(err, fmt.Errorf("under %d is %v, want %v", e.key, got, m.under[e.key]))
 		}

@@ -66,7 +66,7 @@ func (sh *shard[K, V]) start(limit int) {
 }
 
 // find returns the entry of key, or nil. It takes no lock, and may miss an entry that is being moved.
-func (sh *shard[K, V]) find(hash uint64, key K) *entry[K, V] { return sh.index.Load().find(hash, key) }
+func (sh *shard[K, V]) find(hash uint32, key K) *entry[K, V] { return sh.index.Load().find(hash, key) }
 
 // list puts a flight under its key. mu is held.
 func (sh *shard[K, V]) list(f *flight[K, V]) {
@@ -107,7 +107,7 @@ func (sh *shard[K, V]) supersede(key K) {
 }
 
 // drop takes the entry of key off the shelf. mu is held.
-func (sh *shard[K, V]) drop(hash uint64, key K) {
+func (sh *shard[K, V]) drop(hash uint32, key K) {
 	sh.supersede(key)
 	if e := sh.find(hash, key); e != nil {
 		sh.remove(e)

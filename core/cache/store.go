@@ -56,11 +56,11 @@ func (c *Cache[K, V]) writeBehind(f *flight[K, V], e *entry[K, V], s *settings, 
 	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.ctx), s.Config.StoreTimeout)
 	defer cancel()
-	written = c.hooks.Store.Set(ctx, f.key, e.value, e.lasts(&s.Derived)) == nil
+	written = c.hooks.Store.Set(ctx, f.key, e.value, e.life().lasts(&s.Derived)) == nil
 }
 
 // lasts is the time to live as a store takes it.
-func (l *life) lasts(r *rules) time.Duration {
+func (l life) lasts(r *rules) time.Duration {
 	if r.ttl == noEnd && l.own <= 0 {
 		return 0
 	}
@@ -70,7 +70,7 @@ func (l *life) lasts(r *rules) time.Duration {
 // change changes a key: by op in the second level, if there is one, and then by finally in the first, under the lock.
 // A load that lands meanwhile finds the turn taken and writes nothing to the second level, and finally undoes what it has
 // put into the first. finally runs whatever op does: an error of the second level is no reason to keep an old value.
-func (c *Cache[K, V]) change(ctx context.Context, key K, op func(context.Context) error, finally func(sh *shard[K, V], hash uint64)) (err error) {
+func (c *Cache[K, V]) change(ctx context.Context, key K, op func(context.Context) error, finally func(sh *shard[K, V], hash uint32)) (err error) {
 	hash, sh := c.place(key)
 	first := func() error {
 		sh.mu.Lock()

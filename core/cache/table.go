@@ -2,25 +2,37 @@ package cache
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/mw-go/mw/core"
 )
 
-// entry is a value or a remembered error under its key. All but seen and the links is immutable: a new value is a new
-// entry, so that readers need no lock.
+// entry is a value or a remembered error under its key. All but seen is immutable: a new value is a new entry, so that
+// readers need no lock. With a string for a key and a word for a value it fills one line of the processor's cache.
 type entry[K comparable, V any] struct {
-	hash uint64
-	key  K
-	life
+	hash  uint32
+	place uint32      // on the shelf
+	took  uint32      // of its life
 	seen  atomic.Bool // asked for since the hand of the sieve last passed
-	fault *fault      // nil for a value
+	key   K
+	born  core.Time     // of its life
+	own   time.Duration // of its life
 	value V
-
-	newer, older *entry[K, V] // guarded by the shard's lock
+	fault *fault // nil for a value
 }
 
 // fault holds a remembered error, which few entries have.
 type fault struct{ err error }
+
+func newEntry[K comparable, V any](hash uint32, key K, l life, v V, err error) *entry[K, V] {
+	e := &entry[K, V]{hash: hash, key: key, born: l.born, own: l.own, took: l.took, value: v}
+	if err != nil {
+		e.fault = &fault{err}
+	}
+	return e
+}
+
+func (e *entry[K, V]) life() life { return life{born: e.born, own: e.own, took: e.took} }
 
 // err is what an entry answers beside its value.
 func (e *entry[K, V]) err() error {
@@ -35,7 +47,7 @@ func (e *entry[K, V]) fateAt(r *rules, now core.Time, draw float64) fate {
 	if e == nil {
 		return dead
 	}
-	return e.at(r, now, draw)
+	return e.life().fate(r, now, draw)
 }
 
 // touch marks e as asked for. It writes once, so that cores that read the same entry do not take its line from each other.
@@ -52,23 +64,19 @@ type table[K comparable, V any] struct {
 	slots []atomic.Pointer[entry[K, V]] // a power of two, at least half of them empty
 }
 
-const (
-	minSlots  = 8
-	shardBits = 6 // the lower bits of a hash choose the shard
-)
+const minSlots = 8
 
 func newTable[K comparable, V any](slots int) *table[K, V] {
 	return &table[K, V]{slots: make([]atomic.Pointer[entry[K, V]], slots)}
 }
 
-func (t *table[K, V]) mask() uint64 { return uint64(len(t.slots) - 1) }
+func (t *table[K, V]) mask() uint32 { return uint32(len(t.slots) - 1) }
 
 // find returns the entry of key, or nil. Lock-free.
-func (t *table[K, V]) find(hash uint64, key K) *entry[K, V] {
-	slots := t.slots
-	mask := uint64(len(slots) - 1)
-	for i, n := hash>>shardBits, uint64(0); n <= mask; i, n = i+1, n+1 {
-		e := slots[i&mask].Load()
+func (t *table[K, V]) find(hash uint32, key K) *entry[K, V] {
+	mask := t.mask()
+	for i, n := hash, uint32(0); n <= mask; i, n = i+1, n+1 {
+		e := t.slots[i&mask].Load()
 		if e == nil {
 			return nil
 		}
@@ -80,9 +88,9 @@ func (t *table[K, V]) find(hash uint64, key K) *entry[K, V] {
 }
 
 // slot returns where e is, or the empty slot where it belongs.
-func (t *table[K, V]) slot(e *entry[K, V]) uint64 {
+func (t *table[K, V]) slot(e *entry[K, V]) uint32 {
 	mask := t.mask()
-	i := e.hash >> shardBits & mask
+	i := e.hash & mask
 	for at := t.slots[i].Load(); at != nil && at != e; at = t.slots[i].Load() {
 		i = (i + 1) & mask
 	}
@@ -106,7 +114,7 @@ func (t *table[K, V]) remove(e *entry[K, V]) {
 			t.slots[gap].Store(nil)
 			return
 		}
-		home := next.hash >> shardBits & mask
+		home := next.hash & mask
 		if (i-home)&mask >= (i-gap)&mask { // the gap is on its way from home
 			t.slots[gap].Store(next)
 			gap = i

@@ -165,7 +165,7 @@ func TestShards(t *testing.T) {
 			for i := range n {
 				sum += share(size, n, i)
 			}
-			if n < 1 || n > 1<<shardBits || n&(n-1) != 0 || sum != size || n > 1 && size/n < 256 {
+			if n < 1 || n > maxShards || n&(n-1) != 0 || sum != size || n > 1 && size/n < 256 {
 				t.Errorf("size %d on %d processors: %d shards for %d", size, procs, n, sum)
 			}
 		}
