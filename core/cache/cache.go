@@ -107,12 +107,14 @@ func (c *Cache[K, V]) place(key K) (hash uint32, sh *shard[K, V]) {
 // *PanicError or ErrGoexit; the caller who began it panics or exits himself. A key whose dynamic type cannot be compared
 // panics.
 func (c *Cache[K, V]) Get(ctx context.Context, key K, load func(context.Context) (V, error)) (V, error) {
-	hash, sh := c.place(key)
+	now := core.Now()
+	h := maphash.Comparable(c.seed, key) // as in place, without the call
+	hash, sh := uint32(h), &c.shards[h>>32&uint64(len(c.shards)-1)]
 	if s := c.live.Load(); s.Plain {
-		if e := sh.find(hash, key); e != nil && e.life().surely(&s.Derived, core.Now()) {
+		if e := sh.find(hash, key); e != nil && e.surely(&s.Derived, now) {
 			e.touch()
-			c.countHit(e)
-			return e.value, e.err()
+			c.count.Add(countHits, 1)
+			return e.value, nil
 		}
 	}
 	return c.get(&question[K, V]{ctx: ctx, hash: hash, sh: sh, key: key, load: load})

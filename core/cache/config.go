@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/mw-go/mw/core"
@@ -82,20 +83,24 @@ func describe(c Config) core.Policy { return core.Policy{Mode: c.Mode, Limit: in
 type rules struct {
 	ttl, negative time.Duration
 	swr, sie      time.Duration
-	jitter        float64
+	share         float64 // of a life, the jitter of one share
 	beta          float64
-	share         float64 // the jitter of one share
-	margin        float64 // beta times the largest draw there is
+
+	// For the fast path: a value whose life has no time of its own is fresh, and would not be refreshed early whatever is
+	// drawn, at an age below sure less ahead for each microsecond that its load took.
+	sure, ahead core.Time
 }
 
 func derive(c Config) rules {
 	r := rules{
 		ttl: c.TTL, negative: c.NegativeTTL, swr: c.StaleWhileRevalidate, sie: c.StaleIfError,
-		jitter: max(float64(c.Jitter), 0), beta: c.EarlyRefresh, margin: c.EarlyRefresh * maxDraw,
+		share: max(float64(c.Jitter), 0) / shares, beta: c.EarlyRefresh,
+		ahead: core.Time(math.Ceil(c.EarlyRefresh * maxDraw * float64(time.Microsecond))),
 	}
-	r.share = r.jitter / shares
 	if c.TTL == core.None {
 		r.ttl = noEnd
 	}
+	all := life{own: -shares}
+	r.sure = core.Time(min(all.span(&r), noEnd/2))
 	return r
 }

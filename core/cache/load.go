@@ -27,6 +27,11 @@ func (c *Cache[K, V]) get(q *question[K, V]) (v V, err error) {
 	if q.s.Policy.Mode != core.Enforce {
 		return c.pass(q)
 	}
+	if e := q.sh.find(q.hash, q.key); e.fateAt(&q.s.Derived, core.Now(), c.exponential()) == fresh {
+		e.touch()
+		c.countHit(e)
+		return e.value, e.err()
+	}
 	e, f, leads, err := c.look(q)
 	switch {
 	case err != nil:

@@ -24,7 +24,7 @@ const (
 func lifeFor(r *rules, own time.Duration, share float64, took time.Duration) life {
 	l := life{took: uint32(min(max(took.Microseconds(), 0), maxTook)), own: -time.Duration(share * shares)}
 	if own > 0 {
-		l.own = max(own-time.Duration(float64(own)*r.jitter*share), 1)
+		l.own = max(own-time.Duration(float64(own)*r.share*shares*share), 1)
 	}
 	return l
 }
@@ -67,18 +67,8 @@ const (
 	fresh
 )
 
-// maxDraw is above every draw that can occur: the smallest uniform number is 2^-53, and ln(2^53) is 36.7.
+// maxDraw is where draws are cut off, so that there is an age below which none has to be made. One in e^37 is higher.
 const maxDraw = 37
-
-// surely reports whether the entry is fresh and would not be refreshed early whatever is drawn: the common case. A time
-// before its birth is taken for its birth.
-func (l life) surely(r *rules, now core.Time) bool {
-	span := l.span(r)
-	if r.margin != 0 {
-		span -= time.Duration(r.margin * float64(l.loading()))
-	}
-	return now < l.born.Add(span)
-}
 
 // fate returns what the entry is good for. draw is a number from the exponential distribution of mean 1: minus the logarithm of a
 // uniform one. With it a value is refreshed early if now + loading*beta*draw reaches its end, which is XFetch: the chance

@@ -62,7 +62,7 @@ func TestLife(t *testing.T) {
 		if got := tt.l.fate(&tt.r, now, tt.draw); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
-		if tt.l.surely(&tt.r, now) && tt.want != fresh {
+		if surely(tt.l, &tt.r, now) && tt.want != fresh {
 			t.Errorf("%s: surely fresh", tt.name)
 		}
 		covers := now < tt.l.born.Add(tt.l.span(&tt.r)).Add(tt.r.sie) && !tt.l.negative()
@@ -71,6 +71,8 @@ func TestLife(t *testing.T) {
 		}
 	}
 }
+
+func surely(l life, r *rules, now core.Time) bool { return newEntry(0, 0, l, 0, nil).surely(r, now) }
 
 // TestSurelyIsNoMoreThanFresh: the fast path never answers where the whole decision could not.
 func TestSurelyIsNoMoreThanFresh(t *testing.T) {
@@ -81,7 +83,7 @@ func TestSurelyIsNoMoreThanFresh(t *testing.T) {
 			sure := 0
 			for age := time.Duration(0); age < 2*time.Minute; age += 97 * time.Millisecond {
 				now := l.born.Add(age)
-				if !l.surely(&r, now) {
+				if !surely(l, &r, now) {
 					continue
 				}
 				if sure++; l.fate(&r, now, math.Inf(1)) != fresh {

@@ -34,6 +34,11 @@ func newEntry[K comparable, V any](hash uint32, key K, l life, v V, err error) *
 
 func (e *entry[K, V]) life() life { return life{born: e.born, own: e.own, took: e.took} }
 
+// surely reports what its life does.
+func (e *entry[K, V]) surely(r *rules, now core.Time) bool {
+	return e.own <= 0 && e.took != isError && now-e.born < r.sure-core.Time(e.took)*r.ahead
+}
+
 // err is what an entry answers beside its value.
 func (e *entry[K, V]) err() error {
 	if e.fault != nil {
