@@ -507,6 +507,32 @@ func TestLoadOfHooks(t *testing.T) {
 	}
 }
 
+// Who gives no load still gets what is there, fresh or stale, and waits for a load under way.
+func TestNoLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, g := mustNew(t, Config{Size: 10, TTL: time.Minute, Jitter: core.None, StaleWhileRevalidate: time.Minute}, testHooks{
+			Negative: func(err error) bool { return err == errNone },
+			TTL:      func(_ string, v int) time.Duration { return time.Duration(v) * time.Minute },
+		}), newGate()
+		want(t, c, "negative", fails(errNone), 0, errNone)
+		want(t, c, "negative", nil, 0, errNone)
+		want(t, c, "own", gives(2), 2, nil)
+		want(t, c, "own", nil, 2, nil)
+		time.Sleep(3*time.Minute - 1)
+		want(t, c, "own", nil, 2, nil)
+		time.Sleep(1)
+		want(t, c, "own", nil, 0, ErrNoLoad)
+		x := call(bg, c, "own", g.load)
+		y := call(bg, c, "own", nil)
+		g.open <- answer{v: 7}
+		x.want(t, 7, nil)
+		y.want(t, 7, nil)
+		if s := c.Snapshot(); s.Misses != 4 || s.Stales != 1 || s.Refreshes != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // TestHammer: callers with short lives on few keys, under the race detector. What must hold is at the end: nobody is lost, every
 // goroutine has ended.
 func TestHammer(t *testing.T) {

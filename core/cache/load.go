@@ -20,14 +20,11 @@ type question[K comparable, V any] struct {
 
 // get is the whole of Get.
 func (c *Cache[K, V]) get(q *question[K, V]) (v V, err error) {
-	if q.load == nil && c.hooks.Load == nil {
-		return v, ErrNoLoad
-	}
 	q.s = c.live.At(0)
 	if q.s.Policy.Mode != core.Enforce {
 		return c.pass(q)
 	}
-	if e := q.sh.find(q.hash, q.key); e.fateAt(&q.s.Derived, core.Now(), c.exponential()) == fresh {
+	if e := q.sh.find(q.hash, q.key); e.fateAt(&q.s.Derived, core.Now(), c.draw(&q.s.Derived)) == fresh {
 		e.touch()
 		c.countHit(e)
 		return e.value, e.err()
@@ -49,6 +46,9 @@ func (c *Cache[K, V]) get(q *question[K, V]) (v V, err error) {
 	return r.value, r.err
 }
 
+// loads reports whether there is a load for a question.
+func (c *Cache[K, V]) loads(q *question[K, V]) bool { return q.load != nil || c.hooks.Load != nil }
+
 // loader returns the load of a question. It is made when it is needed: hits get by without.
 func (c *Cache[K, V]) loader(q *question[K, V]) func(context.Context) (V, error) {
 	if q.load != nil {
@@ -68,8 +68,8 @@ func (c *Cache[K, V]) look(q *question[K, V]) (e *entry[K, V], f *flight[K, V], 
 		return nil, nil, false, ErrClosed
 	}
 	e = sh.find(q.hash, q.key)
-	if fate := e.fateAt(&q.s.Derived, core.Now(), c.exponential()); fate.answers() {
-		if fate.refreshes() && sh.flights[q.key] == nil {
+	if fate := e.fateAt(&q.s.Derived, core.Now(), c.draw(&q.s.Derived)); fate.answers() {
+		if fate.refreshes() && sh.flights[q.key] == nil && c.loads(q) {
 			c.refresh(q)
 		}
 		if e.touch(); fate == stale {
@@ -79,18 +79,28 @@ func (c *Cache[K, V]) look(q *question[K, V]) (e *entry[K, V], f *flight[K, V], 
 		}
 		return e, nil, false, nil
 	}
-	if gone != nil {
+	switch f = sh.flights[q.key]; {
+	case gone != nil:
 		return nil, nil, false, gone
-	}
-	sh.count.misses++
-	if f = sh.flights[q.key]; f != nil {
+	case f != nil:
 		sh.count.joined++
 		f.join(d)
-		return nil, f, false, nil
+	case !c.loads(q):
+		return nil, nil, false, ErrNoLoad
+	default:
+		f, leads = c.begin(q, d), true
+		c.launch(f)
 	}
-	f = c.begin(q, d)
-	c.launch(f)
-	return nil, f, true, nil
+	sh.count.misses++
+	return nil, f, leads, nil
+}
+
+// draw is what decides on an early refresh.
+func (c *Cache[K, V]) draw(r *rules) float64 {
+	if r.beta == 0 {
+		return 0
+	}
+	return c.exponential()
 }
 
 // carry goes on in the caller who began a load that did not return.

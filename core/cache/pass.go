@@ -7,6 +7,9 @@ import (
 // pass is Get in shadow and disabled mode: it loads in the caller's goroutine, as if there were no cache. In shadow mode it also
 // looks up what there is, and keeps what it has loaded, so that the counts say what the cache would have done.
 func (c *Cache[K, V]) pass(q *question[K, V]) (v V, err error) {
+	if !c.loads(q) {
+		return v, ErrNoLoad
+	}
 	mine, err := c.lookInShadow(q)
 	if err != nil {
 		return v, err
@@ -35,7 +38,7 @@ func (c *Cache[K, V]) lookInShadow(q *question[K, V]) (*ticket, error) {
 		return nil, nil
 	}
 	e := sh.find(q.hash, q.key)
-	fate := e.fateAt(&q.s.Derived, core.Now(), c.exponential())
+	fate := e.fateAt(&q.s.Derived, core.Now(), c.draw(&q.s.Derived))
 	if fate.answers() {
 		c.count.Add(countShadowed, 1)
 		e.touch()
