@@ -124,7 +124,7 @@ func (c *Cache[K, V]) refresh(q *question[K, V]) {
 
 // launch lists a flight and starts it. The shard's lock is held, and the cache is not closed, so that running is not 0.
 func (c *Cache[K, V]) launch(f *flight[K, V]) {
-	f.sh.list(f)
+	f.sh.flights[f.key] = f
 	c.running.Add(1)
 	go f.fly()
 }

@@ -70,11 +70,11 @@ const (
 // maxDraw is where draws are cut off, so that there is an age below which none has to be made. One in e^37 is higher.
 const maxDraw = 37
 
-// fate returns what the entry is good for. draw is a number from the exponential distribution of mean 1: minus the logarithm of a
+// fate returns what the entry is good for; before its birth it is fresh, for the clock may be behind. draw is a number from the exponential distribution of mean 1: minus the logarithm of a
 // uniform one. With it a value is refreshed early if now + loading*beta*draw reaches its end, which is XFetch: the chance
 // rises as the end comes nearer, and the sooner the longer a load takes.
 func (l life) fate(r *rules, now core.Time, draw float64) fate {
-	left := l.born.Add(l.span(r)).Sub(max(now, l.born))
+	left := l.born.Add(l.span(r)).Sub(now)
 	switch {
 	case left > 0 && (l.negative() || time.Duration(float64(l.loading())*r.beta*min(draw, maxDraw)) < left):
 		return fresh

@@ -36,6 +36,7 @@ func TestLife(t *testing.T) {
 		{"L1 the last moment", plain, both, 10*s - 1, 9, fresh},
 		{"L3 the first moment", plain, both, 10 * s, 9, stale},
 		{"L3 the last moment", plain, both, 15*s - 1, 9, stale},
+		{"L3 is not L4", plain, swr, 12 * s, 9, stale},
 		{"L4 the first moment", plain, both, 15 * s, 9, spare},
 		{"L4 the last moment", plain, both, 30*s - 1, 9, spare},
 		{"L5", plain, both, 30 * s, 9, dead},

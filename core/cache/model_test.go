@@ -179,7 +179,7 @@ func (m *model) get(key int, a answer, took time.Duration) answer {
 // beside is Get in shadow and disabled mode.
 func (m *model) beside(key int, f fate, a answer, took time.Duration) answer {
 	m.n.Passed++
-	ticket := m.mode == core.Shadow && f != fresh && m.loads[key] == nil
+	ticket := m.mode == core.Shadow && f != fresh
 	if m.mode == core.Shadow && f.answers() {
 		m.n.Shadowed++
 		m.shelf.list[m.shelf.find(key)].seen = true

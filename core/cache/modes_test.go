@@ -58,17 +58,6 @@ func TestShadowKeepsNoStaleLoad(t *testing.T) {
 				want(t, c, "a", gives(2), 2, nil)
 				_ = c.Delete(bg, "a")
 			},
-			"another load, while an enforced one is under way": func(c *Cache[string, int]) {
-				_ = c.Delete(bg, "a")
-				_ = c.Override(core.Enforce, 0)
-				g := newGate()
-				x := call(bg, c, "a", g.load)
-				c.Restore()
-				want(t, c, "a", gives(3), 3, nil) // gets no ticket
-				g.open <- answer{v: 4}
-				x.want(t, 4, nil)
-				_ = c.Delete(bg, "a")
-			},
 		} {
 			c, g := mustNew(t, Config{Size: 10, TTL: time.Minute, Mode: core.Shadow}, testHooks{}), newGate()
 			x := call(bg, c, "a", g.load)

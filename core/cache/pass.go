@@ -49,9 +49,10 @@ func (c *Cache[K, V]) lookInShadow(q *question[K, V]) (*ticket, error) {
 	return sh.ticket(q.key), nil
 }
 
-// ticket gives a load in shadow mode the right to fill the cache, unless another one has it. mu is held.
+// ticket gives a load in shadow mode the right to fill the cache, unless another one has it. A flight may fill it as well:
+// which of the two comes last does not matter, since what comes between would take the right from both. mu is held.
 func (sh *shard[K, V]) ticket(key K) *ticket {
-	if sh.tickets[key] != nil || sh.flights[key] != nil {
+	if sh.tickets[key] != nil {
 		return nil
 	}
 	t := new(ticket)

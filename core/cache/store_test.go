@@ -253,3 +253,36 @@ func TestTurns(t *testing.T) {
 		}
 	})
 }
+
+// TestLevelsAgree: whoever changes a key last in the second level has done so in the first as well.
+func TestLevelsAgree(t *testing.T) {
+	rounds := 2000
+	if testing.Short() {
+		rounds = 500
+	}
+	y := &yielding{rows: map[int]int{}}
+	c, err := New("test", steady, Hooks[int, int]{Store: y})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range rounds {
+		var all sync.WaitGroup
+		for w := range 4 {
+			all.Go(func() {
+				if w == 3 {
+					_ = c.Delete(bg, i%3)
+				} else {
+					_ = c.Set(bg, i%3, 1+4*i+w)
+				}
+			})
+		}
+		all.Wait()
+		if first, _ := c.Peek(i % 3); first != y.rows[i%3] {
+			t.Fatalf("round %d: %d in the first level, %d in the second", i, first, y.rows[i%3])
+		}
+	}
+	if err := c.Close(bg); err != nil {
+		t.Fatal(err)
+	}
+	atRest(t, c)
+}
