@@ -4,6 +4,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 )
 
 func TestAllocs(t *testing.T) {
@@ -43,5 +44,15 @@ func testAllocs(t *testing.T) {
 		if n := testing.AllocsPerRun(1000, tt.f); n != 0 {
 			t.Errorf("%s: %v allocations", tt.name, n)
 		}
+	}
+}
+
+// The fast path reads one entry: with a string for a key and a word for a value it fits one line of the processor's cache.
+func TestEntryFitsALine(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("lines are as long and words shorter")
+	}
+	if n := unsafe.Sizeof(entry[string, int]{}); n > 64 {
+		t.Errorf("an entry has %d bytes", n)
 	}
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/mw-go/mw/core/internal/stripe"
 )
 
-// Cache is a bounded cache of values with a time to live, which loads what it has not. It implements core.Machine. Make one
-// with New, and Close it if it must not outlive what its loads use. Safe for concurrent use; a hit takes no lock and allocates
-// nothing.
+// Cache is a bounded cache of values with a time to live, which loads what it has not. It implements core.Machine. Make
+// one with New, and Close it if it must not outlive what its loads use. Safe for concurrent use; a hit takes no lock
+// and allocates nothing.
 type Cache[K comparable, V any] struct {
 	live   live.Live[Config, rules]
 	hooks  Hooks[K, V]
@@ -46,8 +46,8 @@ const (
 	countStoreErrors
 )
 
-// New returns an empty cache. It starts nothing: goroutines are those of loads, begun by the calls that need them. Errors: a
-// name that is not 1 to 64 of letters, digits and - _ . /, and every bad field of c.
+// New returns an empty cache. It starts nothing: goroutines are those of loads, begun by the calls that need them.
+// Errors: a name that is not 1 to 64 of letters, digits and - _ . /, and every bad field of c.
 func New[K comparable, V any](name string, c Config, h Hooks[K, V]) (*Cache[K, V], error) {
 	x := &Cache[K, V]{
 		hooks: h, count: stripe.NewTally(), seed: maphash.MakeSeed(), idle: make(chan struct{}),
@@ -99,13 +99,13 @@ func (c *Cache[K, V]) place(key K) (hash uint32, sh *shard[K, V]) {
 // Get returns the value of key: the one it has, or what load returns. While a load of the key is under way, further
 // callers wait for it instead of loading too. load nil means Hooks.Load.
 //
-// It waits no longer than ctx, and then returns ctx.Err(); the load goes on for those who still wait, and is cancelled when
-// nobody does. load runs in a goroutine of its own, with the values of the ctx of the caller who began it and none of its
-// ends; its deadline is the latest of those who wait. A hit is returned though ctx be done.
+// It waits no longer than ctx, and then returns ctx.Err(); the load goes on for those who still wait, and is cancelled
+// when nobody does. load runs in a goroutine of its own, with the values of the ctx of the caller who began it and none
+// of its ends; its deadline is the latest of those who wait. A hit is returned though ctx be done.
 //
 // Errors: that of the load, a remembered one, ctx.Err(), ErrNoLoad, ErrClosed, and for a load that did not return a
-// *PanicError or ErrGoexit; the caller who began it panics or exits himself. A key whose dynamic type cannot be compared
-// panics.
+// *PanicError or ErrGoexit; the caller who began it panics or exits himself. ErrKey for a key that is not equal to
+// itself; one whose dynamic type cannot be compared panics.
 func (c *Cache[K, V]) Get(ctx context.Context, key K, load func(context.Context) (V, error)) (V, error) {
 	now := core.Now()
 	h := maphash.Comparable(c.seed, key) // as in place, without the call
@@ -134,8 +134,8 @@ func (c *Cache[K, V]) countHit(e *entry[K, V]) {
 	c.count.Add(countHits, 1)
 }
 
-// Peek returns the value of key if Get would give it out without waiting. It loads, refreshes, counts and marks nothing.
-// In shadow and disabled mode it has none.
+// Peek returns the value of key if Get would give it out without waiting. It loads, refreshes, counts and marks
+// nothing. In shadow and disabled mode it has none.
 func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
 	s := c.live.At(0)
 	if s.Policy.Mode != core.Enforce {
@@ -154,9 +154,9 @@ func (c *Cache[K, V]) Peek(key K) (v V, ok bool) {
 	return e.value, true
 }
 
-// Set puts a value, in every mode. No load that has begun by then overwrites it. With a Store it first writes there, waiting its
-// turn among the changes of the key, and returns the store's error; the value is in the first level all the same. Without a
-// Store the only error is ErrClosed, and ctx is not looked at.
+// Set puts a value, in every mode. No load that has begun by then overwrites it. With a Store it first writes there,
+// waiting its turn among the changes of the key, and returns the store's error; the value is in the first level all the
+// same. Without a Store the only errors are ErrClosed and ErrKey, and ctx is not looked at.
 func (c *Cache[K, V]) Set(ctx context.Context, key K, value V) error {
 	l := c.lifeOf(key, value, 0)
 	set := &c.live.Load().Derived
@@ -170,17 +170,17 @@ func (c *Cache[K, V]) Set(ctx context.Context, key K, value V) error {
 		})
 }
 
-// Delete forgets a key, in every mode, and what is being loaded for it: those who wait still get it, nobody who comes later
-// does. With a Store it first deletes there, and returns the store's error; the first level has forgotten it all the same. Without
-// a Store the only error is ErrClosed, and ctx is not looked at.
+// Delete forgets a key, in every mode, and what is being loaded for it: those who wait still get it, nobody who comes
+// later does. With a Store it first deletes there, and returns the store's error; the first level has forgotten it all
+// the same. Without a Store the only errors are ErrClosed and ErrKey, and ctx is not looked at.
 func (c *Cache[K, V]) Delete(ctx context.Context, key K) error {
 	return c.change(ctx, key,
 		func(ctx context.Context) error { return c.hooks.Store.Delete(ctx, key) },
 		func(sh *shard[K, V], hash uint32) { sh.drop(hash, key) })
 }
 
-// Purge forgets every key, and what is being loaded, in the first level only: a Store is not asked to forget. It goes shard by
-// shard.
+// Purge forgets every key, and what is being loaded, in the first level only: a Store is not asked to forget. It goes
+// shard by shard.
 func (c *Cache[K, V]) Purge() {
 	for i := range c.shards {
 		sh := &c.shards[i]

@@ -29,10 +29,11 @@ type Config struct {
 	// Default 0: not at all. Range 0 to 8760h.
 	StaleIfError time.Duration `range:"0s..8760h"`
 	// EarlyRefresh is the beta of XFetch: a fresh value that takes d to load is refreshed in the background, by chance,
-	// some beta*d before it expires, so that a key in demand never expires. Default 0: never early; 1 is what its authors
-	// recommend. Range 0 to 10.
+	// some beta*d before it expires, so that a key in demand never expires. Default 0: never early; 1 is what its
+	// authors recommend. Range 0 to 10.
 	EarlyRefresh float64 `range:"0..10"`
-	// RefreshTimeout is how long a load in the background may take before its context ends. Default 10s. Range 1ms to 10m.
+	// RefreshTimeout is how long a load in the background may take before its context ends. Default 10s. Range 1ms to
+	// 10m.
 	RefreshTimeout time.Duration `default:"10s" range:"1ms..10m"`
 	// Linger is for how long a load goes on that nobody waits for any more, so that the time-outs of its callers do not
 	// keep the cache from being filled. Default 0: it is cancelled when the last caller leaves. Range 0 to 10m.
@@ -48,18 +49,18 @@ type Config struct {
 func (c Config) Validate() error { return schema.Validate(c) }
 
 // Hooks are the functions and the store that a cache uses. The zero Hooks is valid. Of the embedded hooks, Classify
-// judges the errors of loads: one that it calls a Success (a row that does not exist) is an answer, which no stale value
-// covers up and which is not counted as a failure. All run in the goroutine of the load, under no lock; a panic in them
-// is a panic of the load.
+// judges the errors of loads: one that it calls a Success (a row that does not exist) is an answer, which no stale
+// value covers up and which is not counted as a failure. All run in the goroutine of the load, under no lock; a panic
+// in them is a panic of the load.
 type Hooks[K comparable, V any] struct {
 	core.Hooks
-	// Load is what Get calls when it is given no load of its own. A closure made for one call of Get is an allocation even
-	// if it is a hit; this is not.
+	// Load is what Get calls when it is given no load of its own. A closure made for one call of Get is an allocation
+	// even if it is a hit; this is not.
 	Load func(ctx context.Context, key K) (V, error)
 	// Negative reports whether an error of a load is an answer worth remembering, for NegativeTTL. nil: none is.
 	Negative func(err error) bool
-	// TTL gives a loaded or set value a life of its own in place of Config.TTL; 0 and below: Config.TTL. nil: never. For
-	// Set it runs in the caller's goroutine.
+	// TTL gives a loaded or set value a life of its own in place of Config.TTL; 0 and below: Config.TTL. nil: never.
+	// For Set it runs in the caller's goroutine.
 	TTL func(key K, value V) time.Duration
 	// Store is a second level, asked before a load and told of what was loaded, set and deleted. nil: there is none.
 	Store Store[K, V]
@@ -86,8 +87,8 @@ type rules struct {
 	share         float64 // of a life, the jitter of one share
 	beta          float64
 
-	// For the fast path: a value whose life has no time of its own is fresh, and would not be refreshed early whatever is
-	// drawn, at an age below sure less ahead for each microsecond that its load took.
+	// For the fast path: a value whose life has no time of its own is fresh, and would not be refreshed early whatever
+	// is drawn, at an age below sure less ahead for each microsecond that its load took.
 	sure, ahead core.Time
 }
 

@@ -9,8 +9,8 @@ import (
 
 // Defects found in other libraries, by their numbers in our notes.
 
-// TestD24_LeaderCancelledDoesNotCancelTheOthers: x/sync's singleflight runs the call with the first caller's context, so that a healthy
-// second caller got the first one's "context canceled".
+// TestD24_LeaderCancelledDoesNotCancelTheOthers: x/sync's singleflight runs the call with the first caller's context,
+// so that a healthy second caller got the first one's "context canceled".
 func TestD24_LeaderCancelledDoesNotCancelTheOthers(t *testing.T) {
 	for name, leave := range map[string]func(x *caller){
 		"cancelled": func(x *caller) { x.cancel(nil) },

@@ -13,7 +13,8 @@
 //
 // # Transitions
 //
-// The life of an entry. TTL is that of the Config less the entry's jitter, NegativeTTL for an error, or what Hooks.TTL said.
+// The life of an entry. TTL is that of the Config less the entry's jitter, NegativeTTL for an error, or what Hooks.TTL
+// said.
 //
 //	row  age of the entry                         Get                                     a load that fails
 //	L1   below TTL                                the value, or the remembered error      -
@@ -32,26 +33,29 @@
 //	F5   it returns a value                            put on the shelf; all who wait get it; then written to the Store
 //	F6   it returns an error that Negative accepts     remembered; all who wait get it
 //	F7   it returns another error                      L4 or L5, for all who wait
-//	F8   it panics                                     who began it panics with a *PanicError, the others get it as error
-//	F9   it calls runtime.Goexit                       who began it exits, the others get ErrGoexit
+//	F8   it panics                                     who began it, if he waits, panics with a *PanicError; the others get
+//	                                                   that as their error
+//	F9   it calls runtime.Goexit                       who began it, if he waits, exits; the others get ErrGoexit
 //	F10  Set, Delete or Purge                          it goes on for those who wait; its result is not put anywhere
 //	F11  Close                                         cancelled; who waits gets ErrClosed
 //	F12  in the background, RefreshTimeout over        cancelled, if nobody waits
 //
-// F4 and F10 take the load off the list, so that whoever asks later does not join it, and what it returns later overwrites nothing:
-// a value that was read before a Delete is never given out to a Get that began after it.
+// F4 and F10 take the load off the list, so that whoever asks later does not join it, and what it returns later
+// overwrites nothing: a value that was read before a Set or Delete is never given out to a Get that began after it. So
+// whoever changes what is behind the cache and then tells the cache can rely on it: once it has been told, nobody who
+// begins to read finds what was there before. Between the change and the telling a read may find either.
 //
-// A load gets the values of the context of the caller who began it, and none of its ends: neither his cancellation nor his
-// deadline. Its deadline is the latest of those who wait, and moves as they come. A load that ends early by the deadline
-// of a caller who has left, because it handed it on to a server, is run again for those who have more time. Between callers who hang
-// up and loads that ignore their context it is Linger, a timeout inside the load, and a bulkhead before what it calls that
-// bound the work.
+// A load gets the values of the context of the caller who began it, and none of its ends: neither his cancellation nor
+// his deadline. Its deadline is the latest of those who wait, and moves as they come. A load that ends early by the
+// deadline of a caller who has left, because it handed it on to a server, is run again for those who have more time.
+// Between callers who hang up and loads that ignore their context it is Linger, a timeout inside the load, and a
+// bulkhead before what it calls that bound the work.
 //
 // # Eviction
 //
-// By SIEVE (Zhang and others, NSDI 2024): entries stand in order of arrival, a hit only marks its entry, and a hand that
-// moves from old to new takes the first that is unmarked or of no use any more. Nothing runs in the background: an expired entry
-// stays until it is asked for or its place is needed.
+// By SIEVE (Zhang and others, NSDI 2024): entries stand in order of arrival, a hit only marks its entry, and a hand
+// that moves from old to new takes the first that is unmarked or of no use any more. Nothing runs in the background: an
+// expired entry stays until it is asked for or its place is needed.
 //
 // # Early refresh
 //
@@ -59,8 +63,8 @@
 //
 //	now + EarlyRefresh * (what the last load took) * -ln(a random number) >= expiry
 //
-// so that among many callers one of them is likely to have refreshed a key before any has to wait for it, and the sooner the
-// longer that takes. A key that nobody asks for costs nothing.
+// so that among many callers one of them is likely to have refreshed a key before any has to wait for it, and the
+// sooner the longer that takes. A key that nobody asks for costs nothing.
 //
 // # Modes
 //
@@ -85,10 +89,10 @@
 //
 // # When not to use it
 //
-// Where a value that is a TTL old is wrong, even if nobody calls Delete: another process does not see this one's Delete, and neither
-// Store nor Set makes that otherwise. For what is tied to the context or the transaction of one request: loads outlive
-// them. To bound the load on what is behind: a cold cache lets through one load a key at once, and there are many keys; put
-// a bulkhead or a limit into the load.
+// Where a value that is a TTL old is wrong, even if nobody calls Delete: another process does not see this one's
+// Delete, and neither Store nor Set makes that otherwise. For what is tied to the context or the transaction of one
+// request: loads outlive them. To bound the load on what is behind: a cold cache lets through one load a key at once,
+// and there are many keys; put a bulkhead or a limit into the load.
 //
 // Units: Size is a count of entries, not bytes; TTL and all that are times are time.Duration.
 package cache

@@ -11,11 +11,15 @@ var ErrClosed = errors.New("cache: closed")
 // ErrNoLoad is returned by Get when it has to load and has been given no load, and Hooks has none either.
 var ErrNoLoad = errors.New("cache: no load function")
 
-// ErrGoexit is what callers get who waited for a load that called runtime.Goexit. The caller who began it exits likewise.
+// ErrKey is returned for a key that is not equal to itself, such as a NaN: nothing could ever be found under it.
+var ErrKey = errors.New("cache: a key that is not equal to itself")
+
+// ErrGoexit is what callers get who waited for a load that called runtime.Goexit. The caller who began it exits
+// likewise.
 var ErrGoexit = errors.New("cache: the load called runtime.Goexit")
 
-// PanicError is what callers get who waited for a load that panicked. The caller who began it panics with it: a panic cannot
-// cross from one goroutine to another, so it is carried over with the stack on which it arose.
+// PanicError is what callers get who waited for a load that panicked. The caller who began it panics with it: a panic
+// cannot cross from one goroutine to another, so it is carried over with the stack on which it arose.
 type PanicError struct {
 	Value any    // what the load panicked with
 	Stack []byte // of the load's goroutine

@@ -16,8 +16,8 @@ import (
 )
 
 // The experiment of the lost cache (Bronson and others, HotOS 2021; Huang and others, OSDI 2022), in virtual time: a
-// backend of 300 calls a second behind a cache that answers 90 % of 1,500. The cache is wiped. Without protection the backend
-// then gets five times what it can do, answers after its callers have left, and so never fills the cache again.
+// backend of 300 calls a second behind a cache that answers 90 % of 1,500. The cache is wiped. Without protection the
+// backend then gets five times what it can do, answers after its callers have left, and so never fills the cache again.
 const (
 	workers    = 30
 	service    = 100 * time.Millisecond
@@ -130,8 +130,8 @@ func rate(hits, calls []int, from, to int) float64 {
 	return float64(h) / float64(n)
 }
 
-// TestA4_WipedCache: with the cache of this package and a bulkhead in its load, the backend never gets more than it can do, there
-// is one call a key, no fill is cancelled because a caller has left, and the cache is full again in time.
+// TestA4_WipedCache: with the cache of this package and a bulkhead in its load, the backend never gets more than it can
+// do, there is one call a key, no fill is cancelled because a caller has left, and the cache is full again in time.
 func TestA4_WipedCache(t *testing.T) {
 	for range 5 {
 		seed := rand.Uint64()
@@ -195,8 +195,8 @@ func TestA4_WipedCache(t *testing.T) {
 	}
 }
 
-// TestA4_Control: a map with a lock, as often found. After a minute every answer of the backend still comes after its caller has
-// left, so that nothing is cached any more.
+// TestA4_Control: a map with a lock, as often found. After a minute every answer of the backend still comes after its
+// caller has left, so that nothing is cached any more.
 func TestA4_Control(t *testing.T) {
 	for range 5 {
 		seed := rand.Uint64()

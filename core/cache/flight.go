@@ -14,8 +14,8 @@ import (
 // cache itself while the load runs in the background. The last to let go ends it.
 //
 // It is listed in its shard under its key for as long as it may still fill the cache. Set, Delete, Purge and the
-// departure of the last holder take it off the list, and then its result is no longer stored, whenever it comes: that is
-// the version of a key, kept only while there is something to compare it with.
+// departure of the last holder take it off the list, and then its result is no longer stored, whenever it comes: that
+// is the version of a key, kept only while there is something to compare it with.
 type flight[K comparable, V any] struct {
 	c    *Cache[K, V]
 	sh   *shard[K, V]
@@ -57,8 +57,8 @@ const (
 	closed                   // the cache was closed meanwhile
 )
 
-// reach is the context of a load: the values of the caller who began it, none of its ends. It ends when nobody holds the
-// flight. Its deadline is the latest of its holders', and moves as they come.
+// reach is the context of a load: the values of the caller who began it, none of its ends. It ends when nobody holds
+// the flight. Its deadline is the latest of its holders', and moves as they come.
 type reach struct {
 	context.Context // with a cancel function
 	latest          atomic.Pointer[time.Time]
@@ -112,8 +112,8 @@ func (f *flight[K, V]) join(d due) {
 	}
 }
 
-// letGo takes a holder away. After the last one the cache holds on for linger; if that is 0, the load's context ends with
-// why as its cause. landed tells that the result was there already.
+// letGo takes a holder away. After the last one the cache holds on for linger, if the load may still fill it; else the
+// load's context ends with why as its cause. landed tells that the result was there already.
 func (f *flight[K, V]) letGo(why error, linger time.Duration) (landed bool) {
 	f.sh.mu.Lock()
 	f.holders--
@@ -122,7 +122,7 @@ func (f *flight[K, V]) letGo(why error, linger time.Duration) (landed bool) {
 	case f.landed:
 		landed = true
 	case f.holders > 0:
-	case linger > 0:
+	case linger > 0 && f.sh.flights[f.key] == f:
 		f.holders++
 		f.expire(linger)
 	default:
@@ -186,8 +186,8 @@ func (f *flight[K, V]) fetch() (r result[V]) {
 }
 
 // cutShort reports whether the load ended by a deadline that was the latest when it began, and is not any more. A load
-// that hands its deadline on to a server ends there by the deadline of the caller who began it; those who came since and
-// have more time must not get an error that is not theirs.
+// that hands its deadline on to a server ends there by the deadline of the caller who began it; those who came since
+// and have more time must not get an error that is not theirs.
 func (f *flight[K, V]) cutShort(err error, due time.Time) bool {
 	if !errors.Is(err, context.DeadlineExceeded) || f.ctx.Err() != nil || time.Now().Before(due) {
 		return false

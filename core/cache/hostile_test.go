@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -16,7 +17,8 @@ import (
 // explode is where the panics of these tests arise: their stacks must show it.
 func explode() { panic(errDown) }
 
-// F8: who began the load panics with what it panicked with and the stack on which it did, the others get it as an error.
+// F8: who began the load panics with what it panicked with and the stack on which it did, the others get it as an
+// error.
 func TestPanicInLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, g := mustNew(t, steady, testHooks{}), newGate()
@@ -84,8 +86,9 @@ func (h *hook) call() {
 	}
 }
 
-// TestEveryCallbackMayFall: panic and Goexit in every function that users give cost no flight, turn, ticket or goroutine, and the key
-// can be had afterwards. Where nobody waits, in the background, nobody hears of it but the count.
+// TestEveryCallbackMayFall: panic and Goexit in every function that users give cost no flight, turn, ticket or
+// goroutine, and the key can be had afterwards. Where nobody waits, in the background, nobody hears of it but the
+// count.
 func TestEveryCallbackMayFall(t *testing.T) {
 	falls := map[string]func(){"panic": explode, "goexit": runtime.Goexit}
 	stops := map[string]func(h *hook) (testHooks, func(context.Context) (int, error)){
@@ -263,4 +266,29 @@ func TestListenerPanics(t *testing.T) {
 	if s := c.Snapshot(); s.EventPanics != 1 {
 		t.Errorf("%+v", s.Status)
 	}
+}
+
+// A key that is not equal to itself would be lost in every map.
+func TestKeyNotEqualToItself(t *testing.T) {
+	c, err := New("test", steady, Hooks[float64, int]{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nan := math.NaN()
+	if _, err := c.Get(bg, nan, gives(1)); err != ErrKey {
+		t.Errorf("Get: %v", err)
+	}
+	if err := c.Set(bg, nan, 1); err != ErrKey {
+		t.Errorf("Set: %v", err)
+	}
+	if err := c.Delete(bg, nan); err != ErrKey {
+		t.Errorf("Delete: %v", err)
+	}
+	if _, ok := c.Peek(nan); ok || c.Len() != 0 {
+		t.Errorf("%d entries", c.Len())
+	}
+	if err := c.Close(bg); err != nil {
+		t.Error(err)
+	}
+	atRest(t, c)
 }

@@ -204,8 +204,8 @@ func (y *yielding) Delete(_ context.Context, key int) error {
 	return nil
 }
 
-// TestLinearizable checks a thousand histories: of roomy caches and of such that evict all the time, of short lives with
-// refreshes in the background, with and without a second level.
+// TestLinearizable checks a thousand histories: of roomy caches and of such that evict all the time, of short lives
+// with refreshes in the background, with and without a second level.
 func TestLinearizable(t *testing.T) {
 	n := 1000
 	if testing.Short() {

@@ -20,6 +20,9 @@ type question[K comparable, V any] struct {
 
 // get is the whole of Get.
 func (c *Cache[K, V]) get(q *question[K, V]) (v V, err error) {
+	if !findable(q.key) {
+		return v, ErrKey
+	}
 	q.s = c.live.At(0)
 	if q.s.Policy.Mode != core.Enforce {
 		return c.pass(q)
@@ -46,6 +49,12 @@ func (c *Cache[K, V]) get(q *question[K, V]) (v V, err error) {
 	return r.value, r.err
 }
 
+// findable reports whether a key equals itself.
+func findable[K comparable](key K) bool {
+	other := key
+	return key == other
+}
+
 // loads reports whether there is a load for a question.
 func (c *Cache[K, V]) loads(q *question[K, V]) bool { return q.load != nil || c.hooks.Load != nil }
 
@@ -58,7 +67,8 @@ func (c *Cache[K, V]) loader(q *question[K, V]) func(context.Context) (V, error)
 	return func(ctx context.Context) (V, error) { return c.hooks.Load(ctx, key) }
 }
 
-// look finds an entry that answers the question, or else a flight to wait for; leads tells that it begins with this call.
+// look finds an entry that answers the question, or else a flight to wait for; leads tells that it begins with this
+// call.
 func (c *Cache[K, V]) look(q *question[K, V]) (e *entry[K, V], f *flight[K, V], leads bool, err error) {
 	gone, d := q.ctx.Err(), dueOf(q.ctx, q.s.Config.Linger) // a context may be anybody's code
 	sh := q.sh

@@ -6,8 +6,8 @@ import (
 	"github.com/mw-go/mw/core"
 )
 
-// life is when an entry was made and how long it lasts. What can be tuned is left to the rules, so that a Tune holds for
-// the entries that are there. Immutable.
+// life is when an entry was made and how long it lasts. What can be tuned is left to the rules, so that a Tune holds
+// for the entries that are there. Immutable.
 type life struct {
 	born core.Time
 	own  time.Duration // above 0: a time to live of its own; else minus its share of the jitter, in units of 1/shares
@@ -70,9 +70,10 @@ const (
 // maxDraw is where draws are cut off, so that there is an age below which none has to be made. One in e^37 is higher.
 const maxDraw = 37
 
-// fate returns what the entry is good for; before its birth it is fresh, for the clock may be behind. draw is a number from the exponential distribution of mean 1: minus the logarithm of a
-// uniform one. With it a value is refreshed early if now + loading*beta*draw reaches its end, which is XFetch: the chance
-// rises as the end comes nearer, and the sooner the longer a load takes.
+// fate returns what the entry is good for; before its birth it is fresh, for the clock may be behind. draw is a number
+// from the exponential distribution of mean 1: minus the logarithm of a uniform one. With it a value is refreshed early
+// if now + loading*beta*draw reaches its end, which is XFetch: the chance rises as the end comes nearer, and the sooner
+// the longer a load takes.
 func (l life) fate(r *rules, now core.Time, draw float64) fate {
 	left := l.born.Add(l.span(r)).Sub(now)
 	switch {

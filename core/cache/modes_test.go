@@ -9,7 +9,8 @@ import (
 	"github.com/mw-go/mw/core"
 )
 
-// TestShadow: every call loads for itself, in its own goroutine and context, and the counts say what the cache would have done.
+// TestShadow: every call loads for itself, in its own goroutine and context, and the counts say what the cache would
+// have done.
 func TestShadow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &ram{}

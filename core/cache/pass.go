@@ -4,8 +4,9 @@ import (
 	"github.com/mw-go/mw/core"
 )
 
-// pass is Get in shadow and disabled mode: it loads in the caller's goroutine, as if there were no cache. In shadow mode it also
-// looks up what there is, and keeps what it has loaded, so that the counts say what the cache would have done.
+// pass is Get in shadow and disabled mode: it loads in the caller's goroutine, as if there were no cache. In shadow
+// mode it also looks up what there is, and keeps what it has loaded, so that the counts say what the cache would have
+// done.
 func (c *Cache[K, V]) pass(q *question[K, V]) (v V, err error) {
 	if !c.loads(q) {
 		return v, ErrNoLoad
@@ -26,7 +27,8 @@ func (c *Cache[K, V]) pass(q *question[K, V]) (v V, err error) {
 	return v, err
 }
 
-// lookInShadow counts what would have been a hit, and in shadow mode gives the load a ticket if its result is to be kept.
+// lookInShadow counts what would have been a hit, and in shadow mode gives the load a ticket if its result is to be
+// kept.
 func (c *Cache[K, V]) lookInShadow(q *question[K, V]) (*ticket, error) {
 	sh := q.sh
 	sh.mu.Lock()
@@ -49,8 +51,9 @@ func (c *Cache[K, V]) lookInShadow(q *question[K, V]) (*ticket, error) {
 	return sh.ticket(q.key), nil
 }
 
-// ticket gives a load in shadow mode the right to fill the cache, unless another one has it. A flight may fill it as well:
-// which of the two comes last does not matter, since what comes between would take the right from both. mu is held.
+// ticket gives a load in shadow mode the right to fill the cache, unless another one has it. A flight may fill it as
+// well: which of the two comes last does not matter, since what comes between would take the right from both. mu is
+// held.
 func (sh *shard[K, V]) ticket(key K) *ticket {
 	if sh.tickets[key] != nil {
 		return nil

@@ -68,7 +68,8 @@ func (sh *shard[K, V]) start(limit int) {
 // find returns the entry of key, or nil. It takes no lock, and may miss an entry that is being moved.
 func (sh *shard[K, V]) find(hash uint32, key K) *entry[K, V] { return sh.index.Load().find(hash, key) }
 
-// unlist takes a flight that has landed off every list, and reports whether it was still listed under its key. mu is held.
+// unlist takes a flight that has landed off every list, and reports whether it was still listed under its key. mu is
+// held.
 func (sh *shard[K, V]) unlist(f *flight[K, V]) (listed bool) {
 	if listed = sh.flights[f.key] == f; listed {
 		delete(sh.flights, f.key)

@@ -7,9 +7,9 @@ import (
 )
 
 // shelf holds the entries of a shard, at most limit of them, in the order of their arrival, and chooses by SIEVE which
-// one has to go (Zhang and others, NSDI 2024): a hand moves from the oldest entry to the newest and takes the first that
-// nobody has asked for since it last passed; those that were asked for stay where they are. Hits move nothing, so they
-// need no lock, and an entry asked for once does not push out one in demand.
+// one has to go (Zhang and others, NSDI 2024): a hand moves from the oldest entry to the newest and takes the first
+// that nobody has asked for since it last passed; those that were asked for stay where they are. Hits move nothing, so
+// they need no lock, and an entry asked for once does not push out one in demand.
 //
 // It knows no clock. Changes are serialised by the shard's lock.
 type shelf[K comparable, V any] struct {
@@ -20,14 +20,15 @@ type shelf[K comparable, V any] struct {
 	length, limit int
 }
 
-// place is where an entry stands. The order is kept outside the entries, which are then small, and need not be written to.
+// place is where an entry stands. The order is kept outside the entries, which are then small, and need not be written
+// to.
 type place[K comparable, V any] struct {
 	entry        *entry[K, V]
 	newer, older uint32
 }
 
-// maxWalk is how many entries in demand one eviction passes over before it takes the next whatever it is: the lock is held
-// meanwhile. By then a thousand hits have been spent on it, so that it hardly ever happens.
+// maxWalk is how many entries in demand one eviction passes over before it takes the next whatever it is: the lock is
+// held meanwhile. By then a thousand hits have been spent on it, so that it hardly ever happens.
 const maxWalk = 1024
 
 func (s *shelf[K, V]) clear() {
@@ -109,8 +110,8 @@ func (s *shelf[K, V]) remove(e *entry[K, V]) {
 	s.index.Load().remove(e)
 }
 
-// victim moves the hand to the entry that has to go, and returns it. One that is of no use any more goes however many have
-// asked for it.
+// victim moves the hand to the entry that has to go, and returns it. One that is of no use any more goes however many
+// have asked for it.
 func (s *shelf[K, V]) victim(r *rules, now core.Time) *entry[K, V] {
 	for n := 0; ; n++ {
 		if s.hand == 0 {

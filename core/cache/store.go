@@ -5,19 +5,20 @@ import (
 	"time"
 )
 
-// Store is a second level behind the cache, shared by several processes perhaps: Redis and the like. It turns values into
-// whatever it keeps. Each context ends after Config.StoreTimeout; an implementation returns soon after. Safe for
+// Store is a second level behind the cache, shared by several processes perhaps: Redis and the like. It turns values
+// into whatever it keeps. Each context ends after Config.StoreTimeout; an implementation returns soon after. Safe for
 // concurrent use.
 //
-// What it answers is believed: a value comes into the first level for what is left of its life. An error of Get is a miss, and
-// is counted, and so is one of the Set that follows a load; those of the operations that a caller asked for are returned
-// to him. Remembered errors stay in the first level.
+// What it answers is believed: a value comes into the first level for what is left of its life, but no longer than
+// Config.TTL unless Hooks.TTL says so. An error of Get is a
+// miss, and is counted, and so is one of the Set that follows a load; those of the operations that a caller asked for
+// are returned to him. Remembered errors stay in the first level.
 //
 // Within this process one change of a key at a time is under way, in the order in which the first level changed, and no
 // load that began before a Set or Delete writes after it. Between processes that is for the store to see to.
 type Store[K comparable, V any] interface {
-	// Get returns the value of key and what is left of its time to live, 0 if that is not known or has no end. ok is false if
-	// there is none.
+	// Get returns the value of key and what is left of its time to live, 0 if that is not known or has no end. ok is
+	// false if there is none.
 	Get(ctx context.Context, key K) (value V, ttl time.Duration, ok bool, err error)
 	// Set keeps a value for ttl; 0 is for ever.
 	Set(ctx context.Context, key K, value V, ttl time.Duration) error
@@ -40,6 +41,9 @@ func (c *Cache[K, V]) fromStore(f *flight[K, V]) (r result[V], ok bool) {
 		return r, false
 	}
 	c.count.Add(countStoreHits, 1)
+	if c.hooks.TTL == nil && ttl >= s.Derived.ttl {
+		ttl = 0 // it was written under other settings, or by somebody else: those of this cache hold
+	}
 	return result[V]{end: fetched, value: v, life: lifeFor(&s.Derived, ttl, c.uniform(), 0)}, true
 }
 
@@ -52,7 +56,9 @@ func (c *Cache[K, V]) writeBehind(f *flight[K, V], e *entry[K, V], s *settings, 
 			_ = recover() // nobody waits any more whom it could be told
 			c.count.Add(countStoreErrors, 1)
 		}
+		f.sh.mu.Lock()
 		f.sh.passTurn(f.key, t)
+		f.sh.mu.Unlock()
 	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.ctx), s.Config.StoreTimeout)
 	defer cancel()
@@ -67,38 +73,37 @@ func (l life) lasts(r *rules) time.Duration {
 	return l.span(r)
 }
 
-// change changes a key: by op in the second level, if there is one, and then by finally in the first, under the lock.
-// A load that lands meanwhile finds the turn taken and writes nothing to the second level, and finally undoes what it has
-// put into the first. finally runs whatever op does: an error of the second level is no reason to keep an old value.
+// change changes a key: by op in the second level, if there is one, and then by finally in the first, under the lock. A
+// load that lands meanwhile finds the turn taken and writes nothing to the second level, and finally undoes what it has
+// put into the first. finally runs whatever op does, even if it panics: that the second level failed is no reason to
+// keep an old value.
 func (c *Cache[K, V]) change(ctx context.Context, key K, op func(context.Context) error, finally func(sh *shard[K, V], hash uint32)) (err error) {
+	if !findable(key) {
+		return ErrKey
+	}
 	hash, sh := c.place(key)
-	first := func() error {
+	var t *turn
+	defer func() {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
 		if sh.closed {
-			return ErrClosed
+			err = ErrClosed
+		} else {
+			finally(sh, hash)
 		}
-		finally(sh, hash)
-		return nil
-	}
+		if t != nil {
+			sh.passTurn(key, t)
+		}
+	}()
 	if c.hooks.Store == nil {
-		return first()
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Config().StoreTimeout)
 	defer cancel()
-	t, err := sh.takeTurn(ctx, key)
-	if err == nil {
-		defer sh.passTurn(key, t)
-	}
-	defer func() {
-		if closed := first(); closed != nil {
-			err = closed
-		}
-	}()
-	if err == nil {
+	if t, err = sh.takeTurn(ctx, key); err == nil {
 		err = op(ctx)
 	}
-	if err != nil {
+	if err != nil && err != ErrClosed {
 		c.count.Add(countStoreErrors, 1)
 	}
 	return err

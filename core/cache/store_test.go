@@ -98,7 +98,7 @@ func TestStore(t *testing.T) {
 		want(t, c, "a", never(t), 1, nil)
 		time.Sleep(40*time.Second - 1)
 		want(t, c, "a", never(t), 1, nil)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		want(t, c, "a", gives(2), 2, nil)
 		synctest.Wait()
 		if r.writes != 2 { // what came from the store is not written to it
@@ -132,6 +132,20 @@ func TestStoreTTL(t *testing.T) {
 	if a, b, d := r.rows["a"].ttl, r.rows["b"].ttl, r.rows["c"].ttl; a != 0 || b < 90*time.Second || b > 100*time.Second || d != 90*time.Second {
 		t.Errorf("%v, %v, %v", a, b, d)
 	}
+}
+
+// What the store has for longer than Config.TTL is fresh for that time only.
+func TestStoreTTLIsNoLongerThanOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &ram{rows: map[string]row{"a": {v: 1, end: time.Now().Add(time.Hour)}}}
+		c := mustNew(t, steady, testHooks{Store: r})
+		want(t, c, "a", never(t), 1, nil)
+		_ = r.Set(bg, "a", 2, time.Hour)
+		time.Sleep(time.Minute - 1)
+		want(t, c, "a", never(t), 1, nil)
+		time.Sleep(time.Nanosecond)
+		want(t, c, "a", never(t), 2, nil)
+	})
 }
 
 // TestStoreFails: an error or a store that hangs is a miss, and no longer a wait than StoreTimeout.
@@ -182,7 +196,8 @@ func TestStoreIsAskedInTheNameOfTheCallers(t *testing.T) {
 	})
 }
 
-// TestStoreKeepsTheOrder: what a load writes behind never lands after a Set or Delete that came after it, however slow the store.
+// TestStoreKeepsTheOrder: what a load writes behind never lands after a Set or Delete that came after it, however slow
+// the store.
 func TestStoreKeepsTheOrder(t *testing.T) {
 	for name, change := range map[string]struct {
 		do   func(c *Cache[string, int]) error
@@ -223,6 +238,30 @@ func TestStoreKeepsTheOrder(t *testing.T) {
 			})
 		})
 	}
+}
+
+// While a key is being changed the store is not asked for it: what it says may be what is about to be overwritten,
+// after somebody has seen the new value.
+func TestStoreInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		let := make(chan struct{})
+		r := &ram{}
+		c := mustNew(t, Config{Size: 10, TTL: time.Minute, StoreTimeout: time.Minute}, testHooks{Store: r})
+		_ = c.Set(bg, "a", 1)
+		r.onSet = func(context.Context) error { <-let; return nil }
+		set := make(chan error, 1)
+		go func() { set <- c.Set(bg, "a", 2) }()
+		synctest.Wait()
+		want(t, c, "a", never(t), 1, nil) // it has not taken effect
+		c.Purge()
+		want(t, c, "a", gives(2), 2, nil)
+		close(let)
+		if err := <-set; err != nil {
+			t.Error(err)
+		}
+		c.Purge()
+		want(t, c, "a", never(t), 2, nil)
+	})
 }
 
 // Changes of one key wait for their turn, no longer than StoreTimeout or their ctx; other keys do not wait.

@@ -55,7 +55,8 @@ func (e *entry[K, V]) fateAt(r *rules, now core.Time, draw float64) fate {
 	return e.life().fate(r, now, draw)
 }
 
-// touch marks e as asked for. It writes once, so that cores that read the same entry do not take its line from each other.
+// touch marks e as asked for. It writes once, so that cores that read the same entry do not take its line from each
+// other.
 func (e *entry[K, V]) touch() {
 	if !e.seen.Load() {
 		e.seen.Store(true)
@@ -63,8 +64,8 @@ func (e *entry[K, V]) touch() {
 }
 
 // table is the index of a shard: open addressing with linear probing. One at a time may change it, under the shard's
-// lock, while any number read it without. A reader may then miss an entry that is being moved, and looks again under the
-// lock; it never gets the entry of another key, nor one that was gone when it began.
+// lock, while any number read it without. A reader may then miss an entry that is being moved, and looks again under
+// the lock; it never gets the entry of another key, nor one that was gone when it began.
 type table[K comparable, V any] struct {
 	slots []atomic.Pointer[entry[K, V]] // a power of two, at least half of them empty
 }

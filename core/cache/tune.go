@@ -44,9 +44,9 @@ func (c *Cache[K, V]) changed(_, fresh *settings, _ core.Time) {
 	}
 }
 
-// Close ends the cache: entries are forgotten, loads are cancelled, and who waits for one gets ErrClosed at once, as does
-// every later call. It waits until the goroutines of all loads have ended or ctx has, and then returns ctx.Err(): a load that
-// ignores its context goes on. The Store is its owner's to close. A second Close waits likewise.
+// Close ends the cache: entries are forgotten, loads are cancelled, and who waits for one gets ErrClosed at once, as
+// does every later call. It waits until the goroutines of all loads have ended or ctx has, and then returns ctx.Err():
+// a load that ignores its context goes on. The Store is its owner's to close. A second Close waits likewise.
 func (c *Cache[K, V]) Close(ctx context.Context) error {
 	for i := range c.shards {
 		c.closeShard(&c.shards[i])

@@ -45,17 +45,16 @@ func (sh *shard[K, V]) takeTurn(ctx context.Context, key K) (*turn, error) {
 	}
 }
 
-// passTurn hands a turn on.
+// passTurn hands a turn on. mu is held.
 func (sh *shard[K, V]) passTurn(key K, t *turn) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
 	sh.leaveTurn(key, t)
 	if t.users > 0 {
 		t.pass <- struct{}{} // only who has the turn passes it, so that the place is free
 	}
 }
 
-// leaveTurn takes a user away. A turn that was passed on to somebody who left in the same instant stays with the next. mu is held.
+// leaveTurn takes a user away. A turn that was passed on to somebody who left in the same instant stays with the next.
+// mu is held.
 func (sh *shard[K, V]) leaveTurn(key K, t *turn) {
 	if t.users--; t.users == 0 {
 		delete(sh.turns, key)
