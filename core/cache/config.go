@@ -12,8 +12,9 @@ import (
 
 // Config tunes a Cache. Size and TTL are required; an absent field means its default. Comparable, data only.
 type Config struct {
-	// Size is how many entries are kept, those that have expired but were not asked for since included. About 120 bytes
-	// an entry beside keys and values. It may grow while the cache runs, not shrink. Required. Range 1 to 1e8.
+	// Size is how many entries are kept at most, those included that have expired and were not asked for since. Keys fall a
+	// little unevenly on the shards, so that a large cache begins to evict a percent or so below it. About 105 bytes an
+	// entry, one word of value included. It may grow while the cache runs, not shrink. Required. Range 1 to 1e8.
 	Size int `required:"true" range:"1..100000000" example:"10000"`
 	// TTL is how long a value is fresh. Required. Range 1ms to 8760h, or none: until it is replaced or evicted.
 	TTL time.Duration `required:"true" range:"1ms..8760h|none" example:"1m"`
