@@ -9,7 +9,9 @@ require (
 	github.com/go-chi/httprate v0.15.0
 	github.com/go-kratos/aegis v0.2.0
 	github.com/graph-gophers/dataloader/v7 v7.1.0
+	github.com/hashicorp/golang-lru/v2 v2.0.7
 	github.com/jackc/puddle/v2 v2.2.2
+	github.com/maypok86/otter/v2 v2.4.0
 	github.com/mw-go/mw v0.0.0
 	github.com/prometheus/client_golang v1.23.2
 	github.com/prometheus/client_model v0.6.2

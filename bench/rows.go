@@ -71,6 +71,7 @@ func table() []Row {
 	rows = append(rows, adaptiveRows()...)
 	rows = append(rows, poolRows()...)
 	rows = append(rows, batchRows()...)
+	rows = append(rows, cacheRows()...)
 	rows = append(rows, httpRows()...)
 	rows = append(rows, givenTimeRows()...)
 	rows = append(rows, latencyRows()...)
