@@ -115,7 +115,7 @@ var bans = []struct {
 }
 
 // allowedInCore are the packages under core that may stand on what the rest of core may not.
-var allowedInCore = []string{module + "/core/observe", module + "/core/redisstore", module + "/core/cache"}
+var allowedInCore = []string{module + "/core/observe", module + "/core/redisstore"}
 
 func matches(path, pattern string) bool {
 	if prefix, tree := strings.CutSuffix(pattern, "..."); tree {
