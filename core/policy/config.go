@@ -5,10 +5,13 @@ import (
 	"reflect"
 
 	"github.com/mw-go/mw/core/adaptive"
+	"github.com/mw-go/mw/core/batch"
 	"github.com/mw-go/mw/core/breaker"
 	"github.com/mw-go/mw/core/budget"
 	"github.com/mw-go/mw/core/bulkhead"
+	"github.com/mw-go/mw/core/cache"
 	"github.com/mw-go/mw/core/fallback"
+	"github.com/mw-go/mw/core/pool"
 	"github.com/mw-go/mw/core/ratelimit"
 	"github.com/mw-go/mw/core/retry"
 	"github.com/mw-go/mw/core/schema"
@@ -28,6 +31,9 @@ type Config struct {
 	Budgets        map[string]budget.Config
 	Timeouts       map[string]timeout.Config
 	Fallbacks      map[string]fallback.Config
+	Caches         map[string]cache.Config
+	Pools          map[string]pool.Config
+	Batches        map[string]batch.Config
 }
 
 // Validate reports every bad field of every machine at once, each with its path, such as
