@@ -84,7 +84,7 @@ func TestOverloadOfManyClients(t *testing.T) {
 	c := newCrew(t, 10_000, Config{})
 	for _, load := range loads {
 		for _, cost := range costs {
-			most := 4
+			most := 5
 			if load >= 0.9 && cost == 0.2 {
 				most = 60
 			}
