@@ -36,6 +36,7 @@ type outage struct {
 	start   time.Time
 	limiter *adaptive.Limiter // nil: the server takes everything in
 	cost    time.Duration     // of a rejection, of a worker's time
+	bar     float64
 
 	mu       sync.Mutex             // guards what follows
 	idle     [workers]time.Duration // from when on, in the server's time, which stands still in the stall
@@ -155,13 +156,14 @@ type arm struct {
 	load float64 // of the capacity
 	cost float64 // of a rejection, of a call's
 	open bool    // no limiter
+	bar  float64 // the share of the requests answered at which the overload is over
 }
 
 // run lets requests come at random times, each from one of the clients, until the overload is seen to be over. The seed is that of the requests; the retries and
 // the limiter draw numbers of their own.
 func (a arm) run(t *testing.T, seed uint64, c *crew) *outage {
 	t.Helper()
-	o := &outage{cost: time.Duration(a.cost * float64(service))}
+	o := &outage{cost: time.Duration(a.cost * float64(service)), bar: a.bar}
 	c.refill()
 	synctest.Test(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 47))
@@ -208,8 +210,8 @@ func (o *outage) request(ctx context.Context, r *retry.Retry) {
 
 const never = 1 << 30
 
-// recovery is the first second after the stall from which in five as many requests are answered as 95 % of those that
-// come, as of a second.
+// recovery is the first second after the stall from which in five as many requests are answered as the bar's share of
+// those that come, as of a second.
 func (o *outage) recovery(now int) int {
 	const first = int(restored / time.Second)
 	for from := first; from+5 <= now; from++ {
@@ -218,7 +220,7 @@ func (o *outage) recovery(now int) int {
 			asked += o.asked[i]
 			answered += o.answered[i]
 		}
-		if float64(answered) >= 0.95*float64(asked) {
+		if float64(answered) >= o.bar*float64(asked) {
 			return from - first
 		}
 	}
