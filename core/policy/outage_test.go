@@ -159,8 +159,8 @@ type arm struct {
 	bar  float64 // the share of the requests answered at which the overload is over
 }
 
-// run lets requests come at random times, each from one of the clients, until the overload is seen to be over. The seed is that of the requests; the retries and
-// the limiter draw numbers of their own.
+// run lets requests come at random times, each from one of the clients, until the overload is seen to be over. The seed
+// is that of the requests; the retries and the limiter draw numbers of their own.
 func (a arm) run(t *testing.T, seed uint64, c *crew) *outage {
 	t.Helper()
 	o := &outage{cost: time.Duration(a.cost * float64(service)), bar: a.bar}

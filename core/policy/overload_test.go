@@ -78,8 +78,9 @@ func TestOverloadWithoutProtectionNeverEnds(t *testing.T) {
 // Ten thousand clients have a hundred thousand tokens, enough to try each call three times for a long while. Their
 // budgets alone are no protection; with the server's limiter they are, and the retries cost little as long as rejections
 // do. With 20 % of a call each they take the slack of a server that has hardly any: at 0.9 and more of its capacity it
-// answers most requests soon, but 95 % only after five seconds to a minute, when the tokens are going. (A limit fixed at
-// the best value is little better there.) These arms have two seeds each, the controls one, for the time they take.
+// answers 60 % of the requests at once, but 95 % only after five seconds to a minute or more, as the tokens go. (A limit
+// fixed at the best value is little better there.) These arms have two seeds each, the controls one, for the time they
+// take.
 func TestOverloadOfManyClients(t *testing.T) {
 	skipUnderRace(t)
 	c := newCrew(t, 10_000, Config{})
