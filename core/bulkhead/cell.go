@@ -49,7 +49,7 @@ func (cl *cell) Progress(uint32, core.Time, core.Time) {}
 func (cl *cell) Settle(cost uint32, _, _ core.Time, _ bool, _ core.Outcome) {
 	r := cl.put(int64(cost))
 	if cl.waiting.Load() != 0 {
-		cl.serve(cl.b.live.Load())
+		cl.serve()
 	}
 	if !cl.b.roomy.Load() {
 		cl.relax(r)
@@ -77,7 +77,7 @@ func (cl *cell) takeBack(cost int64) {
 	cl.b.roomy.Store(false)
 	cl.room.Add(-uint64(room(cost) + one))
 	if cl.waiting.Load() != 0 { // who took our addition for a call, and waits
-		cl.serve(cl.b.live.Load())
+		cl.serve()
 	}
 }
 
@@ -156,11 +156,12 @@ func (cl *cell) remove(w *waiter) {
 	cl.waiting.Add(-1)
 }
 
-// serve grants what can be granted.
-func (cl *cell) serve(s *settings) {
+// serve grants what can be granted. The settings are read under mu: a Tune comes here after it has stored its own, so
+// once it has returned nobody grants by older ones.
+func (cl *cell) serve() {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	cl.grant(s)
+	cl.grant(cl.b.live.Load())
 }
 
 // grant wakes the heads of the queue that fit or never will, or everybody if the mode no longer bounds anything. mu is

@@ -30,7 +30,7 @@ func (b *Bulkhead) changed(_, fresh *settings, _ core.Time) {
 	if b.cells != nil {
 		b.cells.SetBound(fresh.Config.MaxKeys)
 	}
-	b.each(func(cl *cell, _ uint64) { cl.serve(fresh) })
+	b.each(func(cl *cell, _ uint64) { cl.serve() })
 }
 
 // each visits every cell, with the calls admitted by those that had its place before.
