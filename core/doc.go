@@ -35,11 +35,12 @@
 //	Ignored   none            none            slot back, neutral  slot back  yes
 //
 // (1) a failure when the breaker's Config says OverloadTrips. After many probes answered by Overload or Ignored alone, a
-// breaker takes further ones for successes; see its H10. (2) With a rule on slow calls, if the call had run for longer than its
-// threshold: then its duration counts, Expired is a failure too, and both fail a probe. (3) A failure if it took longer than
-// that. A rate limit charges at admission and takes nothing back,
-// whatever the outcome. A permit of an earlier era (the breaker has changed its state since) gives its slot back and is
-// counted in the lifetime counters; its verdict is dropped.
+// breaker takes further ones for successes; see its H10. (2) With a rule on slow calls, if the call had run for longer
+// than its threshold: then its duration counts, Expired is a failure too, and both fail a probe. (3) A failure if it took
+// longer than that.
+//
+// A rate limit charges at admission and takes nothing back, whatever the outcome. A permit of an earlier era (the breaker
+// has changed its state since) gives its slot back and is counted in the lifetime counters; its verdict is dropped.
 //
 // # Modes
 //
