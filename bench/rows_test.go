@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -102,7 +103,7 @@ func TestBarsNameRowsAndPeers(t *testing.T) {
 		found := false
 		for _, row := range table() {
 			for _, c := range row.Contestants {
-				found = found || row.Name == b.Row && (c.Name == b.Peer || b.Peer == "")
+				found = found || row.Name == b.Row && (c.Name == strings.TrimPrefix(b.Peer, "+") || b.Peer == "")
 			}
 		}
 		if !found {
