@@ -15,7 +15,7 @@ import (
 var (
 	ratioFormat = regexp.MustCompile(`^RATIO ([A-Z]\w*)-(\d+) (\d+\.\d{3}) allocs=(\d+)$`)
 	peerFormat  = regexp.MustCompile(`^ratio vs ([\w.-]+) (\d+\.\d{3}) \((\d+\.\d{3}) to (\d+\.\d{3}), p=([01]\.\d{3})\)$`)
-	barFormat   = regexp.MustCompile(`^BAR (\S+) wanted<=(\d+\.\d\d) got (\d+\.\d{3}) (ok|MISSED)$`)
+	barFormat   = regexp.MustCompile(`^BAR (\S+) wanted<=(\d+\.\d\d) got (-?\d+\.\d{3}) (ok|MISSED)$`)
 	goFormat    = regexp.MustCompile(`^Benchmark[A-Z]\w*/impl=[\w.-]+?(-\d+)?\t\d+(\t[\d.]+ (ns/op|B/op|allocs/op|B/key))+$`)
 )
 
