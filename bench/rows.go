@@ -66,6 +66,7 @@ func table() []Row {
 	rows = append(rows, keyedRows()...)
 	rows = append(rows, bulkheadRows()...)
 	rows = append(rows, retryRows()...)
+	rows = append(rows, hedgeRows()...)
 	rows = append(rows, timeoutRows()...)
 	rows = append(rows, fallbackRows()...)
 	rows = append(rows, adaptiveRows()...)

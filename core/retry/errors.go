@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"time"
 
 	"github.com/mw-go/mw/core"
 )
@@ -139,23 +138,3 @@ type permanentError struct{ error }
 
 func (e *permanentError) Unwrap() error   { return e.error }
 func (e *permanentError) Permanent() bool { return true }
-
-// isPermanent asks the first error in the chain that has an opinion.
-func isPermanent(err error) bool {
-	e, ok := errors.AsType[interface {
-		error
-		Permanent() bool
-	}](err)
-	return ok && e.Permanent()
-}
-
-// hintOf is what the first error in the chain that says so asks for: 0 nothing, below 0 not to retry.
-func hintOf(err error) time.Duration {
-	if e, ok := errors.AsType[interface {
-		error
-		RetryAfter() time.Duration
-	}](err); ok {
-		return e.RetryAfter()
-	}
-	return 0
-}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/budget"
+	"github.com/mw-go/mw/core/internal/pushback"
 )
 
 // script is a call as the test has made it up.
@@ -64,7 +65,7 @@ func (s script) play(c *Config, random func() float64, withdraw func() bool, ref
 		if last == nil {
 			return at, 0, nil
 		}
-		f := failure{nested: s.nested, left: core.Never, hint: hintOf(last), permanent: isPermanent(last), retryable: true}
+		f := failure{nested: s.nested, left: core.Never, hint: pushback.After(last), permanent: pushback.Permanent(last), retryable: true}
 		if now >= end {
 			f.gone = gone
 		}

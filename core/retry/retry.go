@@ -9,6 +9,7 @@ import (
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/budget"
 	"github.com/mw-go/mw/core/internal/live"
+	"github.com/mw-go/mw/core/internal/pushback"
 	"github.com/mw-go/mw/core/internal/stripe"
 )
 
@@ -170,7 +171,7 @@ func (c *call) again(ctx context.Context, err *error) bool {
 // decide asks the machine, with what the shell alone can know.
 func (c *call) decide(ctx context.Context, err error) (delay time.Duration, why Reason) {
 	r, conf := c.r, &c.s.Config
-	f := failure{permanent: isPermanent(err), nested: Attempt(ctx) > 1, left: core.Never, hint: hintOf(err)}
+	f := failure{permanent: pushback.Permanent(err), nested: Attempt(ctx) > 1, left: core.Never, hint: pushback.After(err)}
 	if ctx.Err() != nil {
 		f.gone = gone(ctx)
 	}

@@ -3,7 +3,6 @@ package timeout
 import (
 	"context"
 	"runtime"
-	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/mw-go/mw/core"
@@ -14,7 +13,7 @@ type Abandoned struct {
 	By    *core.Policy // the policy that it ran under
 	Value any          // what it returned, of the type of that call
 	Err   error
-	Panic *PanicError // its panic, if it ended by one; if it called runtime.Goexit, Value, Err and Panic are all nil
+	Panic *core.PanicError // its panic, if it ended by one; if it called runtime.Goexit, Value, Err and Panic are all nil
 }
 
 // DoAbandoning is Do for a function that may not look at its context: it runs fn in a goroutine of its own, and returns when
@@ -27,7 +26,7 @@ type Abandoned struct {
 // whose time is over waits, for its function or for one of the others to end. It is not turned away at the door:
 // functions that hang for ever could then, one by one, close the service.
 //
-// A panic in fn before that is a panic of DoAbandoning, with a *PanicError, and runtime.Goexit in fn is one
+// A panic in fn before that is a panic of DoAbandoning, with a *core.PanicError, and runtime.Goexit in fn is one
 // in the caller's goroutine. Later they end fn's goroutine alone, and are counted.
 //
 // In shadow and disabled mode nothing is cut short: fn runs in the caller's goroutine.
@@ -67,7 +66,7 @@ type flight[T any] struct {
 	value T
 	err   error
 	exit  exit
-	panic *PanicError
+	panic *core.PanicError
 }
 
 // exit is the way a function ended.
@@ -124,7 +123,7 @@ func (f *flight[T]) run(ctx context.Context, t *Timeout, by *core.Policy, fn fun
 func (f *flight[T]) end(t *Timeout, by *core.Policy) {
 	if f.exit != returned {
 		if p := recover(); p != nil {
-			f.exit, f.panic = panicked, &PanicError{Value: p, Stack: debug.Stack()}
+			f.exit, f.panic = panicked, core.Recovered(p)
 		}
 	}
 	if f.settled.CompareAndSwap(false, true) {

@@ -227,7 +227,7 @@ func TestPanicReachesTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := mustNew(t, Config{Limit: 100 * ms}, Hooks{})
 		got := call(func() (int, error) { return DoAbandoning(bg, to, panics) })
-		p, ok := got.panic.(*PanicError)
+		p, ok := got.panic.(*core.PanicError)
 		if !ok || p.Value != error(errDown) || !errors.Is(p, errDown) {
 			t.Fatalf("recovered %v", got.panic)
 		}
@@ -237,7 +237,7 @@ func TestPanicReachesTheCaller(t *testing.T) {
 		got = call(func() (int, error) {
 			return DoAbandoning(bg, to, func(context.Context) (int, error) { panic("a word") })
 		})
-		if p, ok := got.panic.(*PanicError); !ok || p.Value != "a word" || p.Unwrap() != nil {
+		if p, ok := got.panic.(*core.PanicError); !ok || p.Value != "a word" || p.Unwrap() != nil {
 			t.Errorf("recovered %v", got.panic)
 		}
 		if got := call(func() (int, error) { return DoAbandoning(bg, to, exits) }); !got.exited {

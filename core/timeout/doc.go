@@ -30,7 +30,7 @@
 //	E6   fn panics or calls runtime.Goexit                     that, untouched; no sample
 //	B1   DoAbandoning: the time is over, a place is free       *Error or ctx.Err(); fn is left behind; sample as in E3
 //	B2   DoAbandoning: the time is over, no place is free      it waits for fn (then as E3 to E5) or for a place (B1)
-//	B3   DoAbandoning: fn panics or calls Goexit before that   *PanicError as a panic, or Goexit, in the caller's goroutine
+//	B3   DoAbandoning: fn panics or calls Goexit before that   *core.PanicError as a panic, or Goexit, in the caller's goroutine
 //	B4   a function left behind ends, in whatever way          OnAbandoned; then its place is free; panics are counted
 //
 // Whose time it was that ended a call tells context.Cause of the context that fn had: an *Error that matches

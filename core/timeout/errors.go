@@ -45,20 +45,4 @@ func (e *Error) with(err error) error {
 	return &Error{Policy: e.Policy, Limit: e.Limit, Err: err}
 }
 
-// PanicError is what DoAbandoning panics with when its function has panicked: a panic cannot cross from one goroutine
-// to another as it is, so the stack that it came from travels with it.
-type PanicError struct {
-	Value any    // of the panic
-	Stack []byte // of the function's goroutine
-}
-
-// Error returns the value and the stack, so that a program that ends by it prints both.
-func (e *PanicError) Error() string { return fmt.Sprintf("%v\n\n%s", e.Value, e.Stack) }
-
-// Unwrap returns the panic's value if that is an error, else nil.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
-
 var errNoFunction = errors.New("timeout: the function is nil")
