@@ -44,8 +44,6 @@ var bars = []Bar{
 	{"Retry", 2, "failsafe", 0.10},
 	{"Hedge", 1, "failsafe", 0.50},
 	{"Hedge", 2, "failsafe", 0.50},
-	{"HedgeQuantile", 1, "failsafe", 0.50},
-	{"HedgeQuantile", 2, "failsafe", 0.50},
 	{"Timeout", 1, "failsafe", 0.80},
 	{"Timeout", 2, "failsafe", 0.80},
 	{"TimeoutCallers", 1, "failsafe", 0.20},

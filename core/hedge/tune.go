@@ -24,8 +24,8 @@ func (h *Hedge) Override(mode core.Mode, d time.Duration) error { return h.live.
 func (h *Hedge) Restore() { h.live.Restore() }
 
 // Snapshot is what a page, a metric or a test reads of a hedge. Status.Admitted counts calls begun, Status.Rejected
-// those for which a further attempt was wanted and none was made, because Ratio and Burst, MaxStragglers or the Budget did not allow it, and
-// Status.Shadowed those that would have had one but for shadow mode.
+// those for which a further attempt was wanted and none was made, because Ratio and Burst, MaxStragglers or the Budget
+// did not allow it, and Status.Shadowed those that would have had one but for shadow mode.
 type Snapshot struct {
 	core.Status
 	Config     Config
