@@ -36,11 +36,16 @@ func (cl *cell) enter(ph *phase, d *core.Decision) (p core.Permit, ok bool) {
 			cl.b.live.Feed.Deliver()
 			return
 		}
-		if ph.pace.Load() == nil || cl.phase.Load() != ph {
+		if cl.phase.Load() != ph {
 			cl.unpin()
 			return
 		}
-		ph.pace.Load().Begin(d.Now)
+		w := ph.pace.Load()
+		if w == nil { // switched off in between
+			p, ok = core.NewPermit(cl, tag(ph.era, noPlace), 0), true
+			return
+		}
+		w.Begin(d.Now)
 	}
 	p, ok = core.NewTrackedPermit(cl, tag(ph.era, noPlace), d.Now), true
 	return

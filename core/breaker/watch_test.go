@@ -297,6 +297,20 @@ func TestSwitchedOffRulesOpenNothing(t *testing.T) {
 	}
 }
 
+// A call that has read its settings just before the breaker is disabled, the first of its phase, is admitted all the same.
+func TestDisabledInTheMiddleOfACall(t *testing.T) {
+	b := mustNew(t, watching, Hooks{})
+	if err := b.Override(core.Disabled, 0); err != nil {
+		t.Fatal(err)
+	}
+	var d core.Decision
+	p, ok := b.own.enter(b.own.phase.Load(), &d)
+	if !ok {
+		t.Error("not admitted, and asked again for ever")
+	}
+	p.Done(0, core.Success)
+}
+
 func TestModesAndSlowness(t *testing.T) {
 	for _, tt := range []struct {
 		mode   core.Mode
