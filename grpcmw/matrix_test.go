@@ -114,7 +114,22 @@ var endings = []ending{
 		}},
 }
 
-// Whatever becomes of a call, of any kind: each side's guard has admitted it once, and heard once how it ended.
+// policies are those that stand round the guards of both sides, with settings that do not change how a call ends.
+var policies = []struct {
+	name string
+	make func(t *testing.T) *Interceptor
+}{
+	{"nothing", func(*testing.T) *Interceptor { return Chain() }},
+	{"ids", func(*testing.T) *Interceptor { return RequestID() }},
+	{"guards", func(t *testing.T) *Interceptor { return Guard(threeGuards(t)...) }},
+	{"timeout", func(t *testing.T) *Interceptor {
+		m := limit(t, time.Hour)
+		return Timeout(m, TimeoutConfig{First: m, Idle: m, MaxAge: m})
+	}},
+}
+
+// Whatever becomes of a call, of any kind, behind any policy: each side's guard has admitted it once, and heard once how it
+// ended.
 func TestEveryEnding(t *testing.T) {
 	for _, end := range endings {
 		for k := range kinds {
@@ -122,16 +137,21 @@ func TestEveryEnding(t *testing.T) {
 				end.name == "panic after first message" && k == clientStreaming {
 				continue // a client stream's first message is its last
 			}
-			t.Run(end.name+"/"+k.String(), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { end.check(t, k) })
-			})
+			for _, policy := range policies {
+				t.Run(end.name+"/"+k.String()+"/"+policy.name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { end.check(t, k, policy.make) })
+				})
+			}
 		}
 	}
 }
 
-func (end *ending) check(t *testing.T, k kind) {
+func (end *ending) check(t *testing.T, k kind, policy func(*testing.T) *Interceptor) {
 	server, client := &ledger{}, &ledger{}
-	p := dial(t, Chain(Recover(RecoverConfig{Logger: quiet}), RequestID(), Guard(Guarded{Guard: server})), Guard(Guarded{Guard: client}))
+	serverOuter, clientOuter := &ledger{}, &ledger{}
+	p := dial(t,
+		Chain(Recover(RecoverConfig{Logger: quiet}), Guard(Guarded{Guard: serverOuter}), policy(t), Guard(Guarded{Guard: server})),
+		Chain(Guard(Guarded{Guard: clientOuter}), policy(t), Guard(Guarded{Guard: client})))
 	p.service.serve = func(ctx context.Context, s grpc.ServerStream) error { return end.serve(ctx, s, k, p) }
 	call := end.call
 	if call == nil {
@@ -145,7 +165,10 @@ func (end *ending) check(t *testing.T, k kind) {
 		name string
 		of   *ledger
 		want core.Outcome
-	}{{"server", server, end.server}, {"client", client, end.client}} {
+	}{
+		{"server, inside", server, end.server}, {"server, outside", serverOuter, end.server},
+		{"client, inside", client, end.client}, {"client, outside", clientOuter, end.client},
+	} {
 		if asked, ended := side.of.read(); asked != 1 || !slices.Equal(ended, []core.Outcome{side.want}) {
 			t.Errorf("%s: %d admitted, ended as %v, want %v once", side.name, asked, ended, side.want)
 		}

@@ -116,6 +116,7 @@ func (c *serverCall) run(at int) (err error) {
 		c.resp, err = c.handler(c.ctx, c.req)
 		return err
 	}
+	c.stream.ctx = c.ctx
 	return c.serve(c.srv, &c.stream)
 }
 
@@ -159,16 +160,30 @@ func (c *serverCall) endTime() core.Time { return core.TimeOf(c.start).Add(c.dur
 // response. One serves the whole chain.
 type serverStream struct {
 	grpc.ServerStream
-	call *serverCall
-	told bool // of the first response
+	call  *serverCall
+	ctx   context.Context // of the chain, once the handler runs
+	watch *watch          // of a Timeout; nil if there is none
+	told  bool            // of the first response
 }
 
 // Context returns the context as the layers outside have made it.
-func (s *serverStream) Context() context.Context { return s.call.ctx }
+func (s *serverStream) Context() context.Context { return s.ctx }
 
-// SendMsg tells the guards of the first response, once it was handed to gRPC.
-func (s *serverStream) SendMsg(m any) error {
-	err := s.ServerStream.SendMsg(m)
+// RecvMsg ends when a Timeout's time does.
+func (s *serverStream) RecvMsg(m any) error {
+	if s.watch == nil {
+		return s.ServerStream.RecvMsg(m)
+	}
+	return s.watch.await(s.ServerStream.Context(), func() error { return s.ServerStream.RecvMsg(m) }, false)
+}
+
+// SendMsg tells the guards of the first response, once it was handed to gRPC, and ends when a Timeout's time does.
+func (s *serverStream) SendMsg(m any) (err error) {
+	if s.watch == nil {
+		err = s.ServerStream.SendMsg(m)
+	} else {
+		err = s.watch.await(s.ServerStream.Context(), func() error { return s.ServerStream.SendMsg(m) }, true)
+	}
 	if err == nil {
 		s.responded()
 	}
@@ -179,6 +194,9 @@ func (s *serverStream) SendMsg(m any) error {
 func (s *serverStream) SendHeader(md metadata.MD) error {
 	err := s.ServerStream.SendHeader(md)
 	if err == nil {
+		if s.watch != nil {
+			s.watch.message(true)
+		}
 		s.responded()
 	}
 	return err
