@@ -2,6 +2,7 @@ package grpcmw
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -164,17 +165,24 @@ type serverStream struct {
 	ctx   context.Context // of the chain, once the handler runs
 	watch *watch          // of a Timeout; nil if there is none
 	told  bool            // of the first response
+
+	sent, received atomic.Int64 // messages
 }
 
 // Context returns the context as the layers outside have made it.
 func (s *serverStream) Context() context.Context { return s.ctx }
 
 // RecvMsg ends when a Timeout's time does.
-func (s *serverStream) RecvMsg(m any) error {
+func (s *serverStream) RecvMsg(m any) (err error) {
 	if s.watch == nil {
-		return s.ServerStream.RecvMsg(m)
+		err = s.ServerStream.RecvMsg(m)
+	} else {
+		err = s.watch.await(s.ServerStream.Context(), func() error { return s.ServerStream.RecvMsg(m) }, false)
 	}
-	return s.watch.await(s.ServerStream.Context(), func() error { return s.ServerStream.RecvMsg(m) }, false)
+	if err == nil {
+		s.received.Add(1)
+	}
+	return err
 }
 
 // SendMsg tells the guards of the first response, once it was handed to gRPC, and ends when a Timeout's time does.
@@ -185,6 +193,7 @@ func (s *serverStream) SendMsg(m any) (err error) {
 		err = s.watch.await(s.ServerStream.Context(), func() error { return s.ServerStream.SendMsg(m) }, true)
 	}
 	if err == nil {
+		s.sent.Add(1)
 		s.responded()
 	}
 	return err
