@@ -130,6 +130,11 @@ var policies = []struct {
 		m := limit(t, time.Hour)
 		return Timeout(m, TimeoutConfig{First: m, Idle: m, MaxAge: m})
 	}, false},
+	{"deadline", func(t *testing.T) *Interceptor { return Deadline(limit(t, time.Hour)) }, false},
+	{"deadline and timeout", func(t *testing.T) *Interceptor {
+		m := limit(t, time.Hour)
+		return Chain(Timeout(m, TimeoutConfig{First: m, Idle: m, MaxAge: m}), Deadline(m), Deadline(m))
+	}, false},
 	{"retry", func(t *testing.T) *Interceptor { return Retry(newRetry(t, retry.Config{MaxAttempts: 1})) }, false},
 	{"hedge", func(t *testing.T) *Interceptor {
 		return Hedge(newHedge(t, hedge.Config{Delay: time.Hour}), HedgeConfig{Methods: func(Info) bool { return true }})

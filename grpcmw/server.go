@@ -77,6 +77,7 @@ func (i *Interceptor) begin(ctx context.Context, method string) *serverCall {
 
 // UnaryServer is a grpc.UnaryServerInterceptor.
 func (i *Interceptor) UnaryServer(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	i = i.of(info.FullMethod)
 	if len(i.layers) == 1 {
 		if m, ok := i.layers[0].(*guards); ok {
 			return m.alone(ctx, req, info.FullMethod, handler)
@@ -91,7 +92,7 @@ func (i *Interceptor) UnaryServer(ctx context.Context, req any, info *grpc.Unary
 
 // StreamServer is a grpc.StreamServerInterceptor.
 func (i *Interceptor) StreamServer(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	c := i.begin(ss.Context(), info.FullMethod)
+	c := i.of(info.FullMethod).begin(ss.Context(), info.FullMethod)
 	c.srv, c.serve, c.info = srv, handler, info
 	c.stream = serverStream{ServerStream: ss, call: c}
 	err := c.run(0)

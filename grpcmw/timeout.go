@@ -78,27 +78,26 @@ func (m *timeouts) server(c *serverCall, at int) (err error) {
 	if m.skips(i, c.exempt) {
 		return c.next(at)
 	}
-	outer := c.ctx
-	defer func() { c.ctx = outer }() // what is outside is not over when this time is
 	if i.Stream {
-		w := m.watch(outer)
-		defer w.stop(nil)
-		c.ctx, c.stream.watch = w.ctx, w
-		err = c.next(at)
-		if over := w.over(); over != nil && err != nil {
-			c.fail(errorTimeout)
-			return timedOut("timed out", over, err)
-		}
-		return err
+		return m.watch(c.ctx).serve(c, at)
 	}
-	a, d := m.unary.Admit(c.now(), left(outer))
+	return c.within(m.unary, at)
+}
+
+// within runs the rest of a unary call in t's time.
+func (c *serverCall) within(t *timeout.Timeout, at int) (err error) {
+	outer := c.ctx
+	a, d := t.Admit(c.now(), left(outer))
 	if !d.Admitted() {
 		return c.reject(d)
 	}
 	ctx, cancel := a.Context(outer)
-	defer cancel()
 	o := core.Failure // of a panic
-	defer func() { a.Done(0, o) }()
+	defer func() {
+		cancel()
+		c.ctx = outer // what is outside is not over when this time is
+		a.Done(0, o)
+	}()
 	c.ctx = ctx
 	err = c.next(at)
 	if err != nil && a.Over(ctx) {
@@ -127,15 +126,20 @@ func (m *timeouts) unaryClient(ctx context.Context, c *clientCall, at int, req, 
 	if m.skips(c.info(), c.exempt) {
 		return c.unary(ctx, at+1, req, reply, opts)
 	}
-	a, d := m.unary.Admit(0, left(ctx))
+	return within(ctx, m.unary, func(ctx context.Context) error { return c.unary(ctx, at+1, req, reply, opts) })
+}
+
+// within makes a unary call in t's time.
+func within(ctx context.Context, t *timeout.Timeout, call func(context.Context) error) error {
+	a, d := t.Admit(0, left(ctx))
 	if !d.Admitted() {
 		return rejection(d, false)
 	}
 	inner, cancel := a.Context(ctx)
 	defer cancel()
-	o := core.Failure
+	o := core.Failure // of a panic
 	defer func() { a.Done(0, o) }()
-	err := c.unary(inner, at+1, req, reply, opts)
+	err := call(inner)
 	if err != nil && a.Over(inner) {
 		o = core.Timeout
 		return ours(context.Cause(inner), err)

@@ -16,6 +16,7 @@ import (
 type watch struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	outer  *watch // that of a policy further out, on a server; nil if there is none
 
 	mu      sync.Mutex
 	stopped bool
@@ -36,10 +37,15 @@ type bound struct {
 	timer   *time.Timer // nil if it does not run
 }
 
-// watch begins to watch a stream whose context is ctx.
-func (m *timeouts) watch(ctx context.Context) *watch {
+func newWatch(ctx context.Context) *watch {
 	w := &watch{}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	return w
+}
+
+// watch begins to watch a stream whose context is ctx.
+func (m *timeouts) watch(ctx context.Context) *watch {
+	w := newWatch(ctx)
 	w.mu.Lock() // a time may be over before the next has begun
 	defer w.mu.Unlock()
 	for i, t := range [...]*timeout.Timeout{first: m.First, idle: m.Idle, age: m.MaxAge} {
@@ -59,6 +65,9 @@ func (m *timeouts) watch(ctx context.Context) *watch {
 
 // message tells of a message in either direction; answered that it was a response.
 func (w *watch) message(answered bool) {
+	if w.outer != nil {
+		w.outer.message(answered)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped {
@@ -74,13 +83,10 @@ func (w *watch) message(answered bool) {
 	}
 }
 
-// over returns the *timeout.Error of the time that has ended the stream, nil if none has.
+// over returns the *timeout.Error of the time that has ended the stream, ours or that of a policy further out; nil if none has.
 func (w *watch) over() error {
-	cause := context.Cause(w.ctx)
-	for i := range w.bounds {
-		if b := w.bounds[i].cause; b != nil && cause == error(b) {
-			return b
-		}
+	if over, ok := context.Cause(w.ctx).(*timeout.Error); ok {
+		return over
 	}
 	return nil
 }
@@ -94,14 +100,14 @@ func (w *watch) stop(err error) {
 		return
 	}
 	w.stopped = true
-	w.cancel(nil)
+	w.cancel(nil) // if the time is not over
 	for i := range w.bounds {
 		b := &w.bounds[i]
 		if b.timer != nil {
 			b.timer.Stop()
 		}
 		switch {
-		case over != nil && over == error(b.cause):
+		case b.cause != nil && over == error(b.cause), b.allowed.Over(w.ctx):
 			b.allowed.Done(0, core.Timeout)
 		case err != nil:
 			b.allowed.Done(0, core.Failure)
@@ -138,7 +144,11 @@ func (m *timeouts) streamClient(ctx context.Context, c *clientCall, at int, opts
 	if m.skips(c.info(), c.exempt) {
 		return c.stream(ctx, at+1, opts)
 	}
-	w := m.watch(ctx)
+	return m.watch(ctx).open(c, at, opts)
+}
+
+// open opens a client's stream under the watch, which it ends with the stream.
+func (w *watch) open(c *clientCall, at int, opts []grpc.CallOption) (grpc.ClientStream, error) {
 	opts, finish := liftFinish(opts)
 	ended := func(err error) {
 		err = w.judge(err)
@@ -159,6 +169,25 @@ func (m *timeouts) streamClient(ctx context.Context, c *clientCall, at int, opts
 	}
 	opened = true
 	return &watchedStream{ClientStream: s, w: w}, nil
+}
+
+// serve runs the rest of a server's stream under the watch, which it ends.
+func (w *watch) serve(c *serverCall, at int) (err error) {
+	w.outer = c.stream.watch
+	outer := c.ctx
+	defer func() {
+		w.stop(err)
+		c.ctx, c.stream.watch = outer, w.outer
+	}()
+	c.ctx, c.stream.watch = w.ctx, w
+	if err = c.next(at); err == nil {
+		return nil
+	}
+	if over := w.over(); over != nil {
+		c.fail(errorTimeout)
+		return timedOut("timed out", over, err)
+	}
+	return err
 }
 
 // judge turns what a stream ended with into what it ended with because of us.
