@@ -11,6 +11,7 @@ import (
 
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/hedge"
+	"github.com/mw-go/mw/core/lifecycle"
 	"github.com/mw-go/mw/core/policy"
 	"github.com/mw-go/mw/core/retry"
 	"github.com/mw-go/mw/core/timeout"
@@ -49,13 +50,15 @@ type ServerConfig struct {
 	Class func(ctx context.Context, i Info) core.Class
 	// Observe are policies that observe the calls, such as metrics; they stand outside of Log.
 	Observe []*Interceptor
+	// Life turns calls away that begin when it drains, and tells the handlers of it. nil does nothing. Drain stops the server.
+	Life *lifecycle.Lifecycle
 	// Inside are policies for which a call must have been admitted, such as authentication and validation, outermost first.
 	Inside []*Interceptor
 }
 
 // ServerOptions returns the recommended policies for a server as one interceptor for unary calls and one for streams:
 //
-//	Recover > RequestID > Observe > Log > Retry's mark > Timeout > Guard(rate limit, adaptive limit, bulkhead, breaker) > Inside
+//	Recover > RequestID > Observe > Log > Draining > Retry's mark > Timeout > Guard(rate limit, adaptive limit, bulkhead, breaker) > Inside
 //
 // Which guards and timeouts there are says the configuration in force: those that have settings under the Name, see
 // policy.Set.ServerPlan and StreamPlan; a machine that has been asked for before under that name, keyed or with hooks, is
@@ -89,6 +92,9 @@ func (c *ServerConfig) chain(set *policy.Set, names naming) (*Interceptor, error
 	list = append(list, c.Observe...)
 	if !c.NoLog {
 		list = append(list, Log(LogConfig{Logger: c.Logger}))
+	}
+	if c.Life != nil {
+		list = append(list, Draining(c.Life))
 	}
 	list = append(list, single(&retries{}))
 	var machines []core.Machine

@@ -21,6 +21,7 @@ import (
 	"github.com/mw-go/mw/core/breaker"
 	"github.com/mw-go/mw/core/bulkhead"
 	"github.com/mw-go/mw/core/hedge"
+	"github.com/mw-go/mw/core/lifecycle"
 	"github.com/mw-go/mw/core/policy"
 	"github.com/mw-go/mw/core/ratelimit"
 	"github.com/mw-go/mw/core/retry"
@@ -74,15 +75,15 @@ func TestRecommendedOrder(t *testing.T) {
 		Breakers:   map[string]breaker.Config{"api": {}},
 	}
 	seen := single(fake{})
-	server := ServerConfig{Name: "api", Observe: []*Interceptor{seen}, Inside: []*Interceptor{seen}}
+	server := ServerConfig{Name: "api", Life: newLife(t, lifecycle.Config{}), Observe: []*Interceptor{seen}, Inside: []*Interceptor{seen}}
 	i, err := server.chain(newSet(t, c), naming{config: c, name: "api"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(i.Layers(), " "); got != "Recover RequestID fake Log Retry Timeout Timeout Guard fake" {
+	if got := strings.Join(i.Layers(), " "); got != "Recover RequestID fake Log Draining Retry Timeout Timeout Guard fake" {
 		t.Error(got)
 	}
-	guards := i.layers[7].(*guards)
+	guards := i.layers[8].(*guards)
 	if len(guards.list) != 4 || guards.list[1].Only != Unary || guards.list[3].Only != Streams {
 		t.Errorf("%+v", guards.list)
 	}

@@ -36,12 +36,13 @@ type serverCall struct {
 	info   *grpc.StreamServerInfo // nil for a unary call
 
 	start    time.Time
-	waited   time.Duration // in the queues of guards
-	id       string        // that RequestID gave the call
-	idValue  [1]string     // backs its trailer
-	rejected bool          // answered by one of our own guards
-	failure  string        // error.type, set by the layer that knows it
-	surely   bool          // the handler is done, whichever way: took is known
+	waited   time.Duration   // in the queues of guards
+	id       string          // that RequestID gave the call
+	idValue  [1]string       // backs its trailer
+	drain    <-chan struct{} // closed when the server drains; nil if nobody says
+	rejected bool            // answered by one of our own guards
+	failure  string          // error.type, set by the layer that knows it
+	surely   bool            // the handler is done, whichever way: took is known
 	took     time.Duration
 	progress []*held   // that want to hear of the first response
 	admitted admission // of the first Guard layer
@@ -69,7 +70,7 @@ func serverCallOf(ctx context.Context) *serverCall {
 func (i *Interceptor) begin(ctx context.Context, method string) *serverCall {
 	c := &serverCall{Context: ctx, layers: i.layers, method: method, exempt: exempt(method), start: time.Now()}
 	if outer := serverCallOf(ctx); outer != nil { // another Chain of ours is outside
-		c.id, c.start, c.waited = outer.id, outer.start, outer.waited
+		c.id, c.start, c.waited, c.drain = outer.id, outer.start, outer.waited, outer.drain
 	}
 	c.ctx = c
 	return c
