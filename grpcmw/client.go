@@ -21,7 +21,7 @@ type clientCall struct {
 func (i *Interceptor) UnaryClient(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn,
 	invoker grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
-	c := &clientCall{layers: i.layers, method: method, exempt: exempt(method), cc: cc, invoker: invoker}
+	c := &clientCall{layers: i.of(method).layers, method: method, exempt: exempt(method), cc: cc, invoker: invoker}
 	return c.unary(ctx, 0, req, reply, opts)
 }
 
@@ -29,7 +29,7 @@ func (i *Interceptor) UnaryClient(ctx context.Context, method string, req, reply
 func (i *Interceptor) StreamClient(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
 	streamer grpc.Streamer, opts ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
-	c := &clientCall{layers: i.layers, method: method, exempt: exempt(method), cc: cc, desc: desc, streamer: streamer}
+	c := &clientCall{layers: i.of(method).layers, method: method, exempt: exempt(method), cc: cc, desc: desc, streamer: streamer}
 	return c.stream(ctx, 0, opts)
 }
 

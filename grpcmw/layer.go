@@ -3,6 +3,7 @@ package grpcmw
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc"
 )
@@ -10,7 +11,24 @@ import (
 // Interceptor is a policy, or a Chain of them, as the four interceptors of gRPC: its methods UnaryServer, StreamServer,
 // UnaryClient and StreamClient are what grpc.UnaryInterceptor and its like take. A shape that a policy has nothing to say
 // to passes through it. Immutable, safe for concurrent use.
-type Interceptor struct{ layers []layer }
+type Interceptor struct {
+	layers []layer
+	routes map[string]*Interceptor // for methods such as "/shop.Orders/Place" and services such as "/shop.Orders/"; mostly nil
+}
+
+// of returns the interceptor for a method.
+func (i *Interceptor) of(method string) *Interceptor {
+	if i.routes == nil {
+		return i
+	}
+	if one := i.routes[method]; one != nil {
+		return one
+	}
+	if one := i.routes[method[:strings.LastIndexByte(method, '/')+1]]; one != nil {
+		return one
+	}
+	return i
+}
 
 // layer is a policy in one place of a chain. It implements at least one of the shapes below.
 type layer interface {
@@ -38,7 +56,7 @@ type streamClientLayer interface {
 	streamClient(ctx context.Context, c *clientCall, at int, opts []grpc.CallOption) (grpc.ClientStream, error)
 }
 
-func single(l layer) *Interceptor { return &Interceptor{[]layer{l}} }
+func single(l layer) *Interceptor { return &Interceptor{layers: []layer{l}} }
 
 // Chain returns the interceptors as one, the first outermost. It is made once and costs one allocation a call, however
 // many policies are in it; grpc.ChainUnaryInterceptor costs one for each. It panics on a nil one, which is a mistake of the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/hedge"
+	"github.com/mw-go/mw/core/retry"
 )
 
 // ending is a way in which a call can end.
@@ -114,39 +117,85 @@ var endings = []ending{
 		}},
 }
 
-// Whatever becomes of a call, of any kind: each side's guard has admitted it once, and heard once how it ended.
+// policies are those that stand round the guards of both sides, with settings that do not change how a call ends.
+var policies = []struct {
+	name  string
+	make  func(t *testing.T) *Interceptor
+	again bool // it may make a call again that finds nobody
+}{
+	{"nothing", func(*testing.T) *Interceptor { return Chain() }, false},
+	{"ids", func(*testing.T) *Interceptor { return RequestID() }, false},
+	{"guards", func(t *testing.T) *Interceptor { return Guard(threeGuards(t)...) }, false},
+	{"timeout", func(t *testing.T) *Interceptor {
+		m := limit(t, time.Hour)
+		return Timeout(m, TimeoutConfig{First: m, Idle: m, MaxAge: m})
+	}, false},
+	{"deadline", func(t *testing.T) *Interceptor { return Deadline(limit(t, time.Hour)) }, false},
+	{"deadline and timeout", func(t *testing.T) *Interceptor {
+		m := limit(t, time.Hour)
+		return Chain(Timeout(m, TimeoutConfig{First: m, Idle: m, MaxAge: m}), Deadline(m), Deadline(m))
+	}, false},
+	{"retry", func(t *testing.T) *Interceptor { return Retry(newRetry(t, retry.Config{MaxAttempts: 1})) }, false},
+	{"hedge", func(t *testing.T) *Interceptor {
+		return Hedge(newHedge(t, hedge.Config{Delay: time.Hour}), HedgeConfig{Methods: func(Info) bool { return true }})
+	}, true},
+}
+
+// Whatever becomes of a call, of any kind, behind any policy: each side's guard has admitted it once, and heard once how it
+// ended.
 func TestEveryEnding(t *testing.T) {
 	for _, end := range endings {
 		for k := range kinds {
-			if end.streams && k == unary || end.name == "cancel after first message" && k == clientStreaming ||
-				end.name == "panic after first message" && k == clientStreaming {
-				continue // a client stream's first message is its last
+			if end.impossible(k) {
+				continue
 			}
-			t.Run(end.name+"/"+k.String(), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { end.check(t, k) })
-			})
+			for _, policy := range policies {
+				t.Run(end.name+"/"+k.String()+"/"+policy.name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { end.check(t, k, policy.make, policy.again) })
+				})
+			}
 		}
 	}
 }
 
-func (end *ending) check(t *testing.T, k kind) {
-	server, client := &ledger{}, &ledger{}
-	p := dial(t, Chain(Recover(RecoverConfig{Logger: quiet}), RequestID(), Guard(Guarded{Guard: server})), Guard(Guarded{Guard: client}))
+// impossible reports whether a call of the kind cannot end so: a client stream's first message is its last.
+func (end *ending) impossible(k kind) bool {
+	return end.streams && k == unary || strings.HasSuffix(end.name, "after first message") && k == clientStreaming
+}
+
+// run makes the call, and checks the code that it ended with.
+func (end *ending) run(t *testing.T, p *pair, k kind) {
 	p.service.serve = func(ctx context.Context, s grpc.ServerStream) error { return end.serve(ctx, s, k, p) }
 	call := end.call
 	if call == nil {
-		call = func(t *testing.T, p *pair, k kind) error { return p.call(context.Background(), k, nil) }
+		call = func(_ *testing.T, p *pair, k kind) error { return p.call(context.Background(), k, nil) }
 	}
 	if got := status.Code(call(t, p, k)); got != end.code {
 		t.Errorf("code %v, want %v", got, end.code)
 	}
+}
+
+func (end *ending) check(t *testing.T, k kind, policy func(*testing.T) *Interceptor, again bool) {
+	server, client := &ledger{}, &ledger{}
+	serverOuter, clientOuter := &ledger{}, &ledger{}
+	p := dial(t,
+		Chain(Recover(RecoverConfig{Logger: quiet}), Guard(Guarded{Guard: serverOuter}), policy(t), Guard(Guarded{Guard: server})),
+		Chain(Guard(Guarded{Guard: clientOuter}), policy(t), Guard(Guarded{Guard: client})))
+	end.run(t, p, k)
 	synctest.Wait()
 	for _, side := range []struct {
 		name string
 		of   *ledger
 		want core.Outcome
-	}{{"server", server, end.server}, {"client", client, end.client}} {
-		if asked, ended := side.of.read(); asked != 1 || !slices.Equal(ended, []core.Outcome{side.want}) {
+	}{
+		{"server, inside", server, end.server}, {"server, outside", serverOuter, end.server},
+		{"client, inside", client, end.client}, {"client, outside", clientOuter, end.client},
+	} {
+		asked, ended := side.of.read()
+		if again && end.code == codes.Unavailable && asked == 2 && len(ended) == 2 {
+			asked, ended = 1, slices.Compact(ended)
+		}
+		if asked != 1 || !slices.Equal(ended, []core.Outcome{side.want}) {
 			t.Errorf("%s: %d admitted, ended as %v, want %v once", side.name, asked, ended, side.want)
 		}
 	}

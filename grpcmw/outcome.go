@@ -3,6 +3,7 @@ package grpcmw
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -83,4 +84,30 @@ func (g *GuardConfig) classify(ctx context.Context, err error) core.Outcome {
 		return g.Classify(ctx, err)
 	}
 	return Classify(ctx, err)
+}
+
+// CodeName is the name that OpenTelemetry and gRPC's specification give a code, such as DEADLINE_EXCEEDED; the number of one that
+// nobody knows.
+func CodeName(c codes.Code) string {
+	if int(c) < len(codeNames) {
+		return codeNames[c]
+	}
+	return strconv.Itoa(int(c))
+}
+
+var codeNames = [...]string{
+	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+	"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+	"UNAUTHENTICATED",
+}
+
+// ourDoing tells what of this module ended a call: the reason of a guard's rejection, or a timeout; "" if nothing did.
+func ourDoing(err error) (errorType string, rejected bool) {
+	if r, ok := errors.AsType[*core.Rejection](err); ok {
+		return r.Reason.String(), true
+	}
+	if errors.Is(err, core.ErrTimeout) {
+		return errorTimeout, false
+	}
+	return "", false
 }

@@ -75,6 +75,14 @@ type pair struct {
 // dial starts a server and a client with the interceptors; nil ones are left out. The test ends both.
 func dial(t testing.TB, server, client *Interceptor, more ...grpc.DialOption) *pair {
 	t.Helper()
+	return connect(t, server, client, nil, more...)
+}
+
+// dialWith is dial for a server with other services than the test's.
+func dialWith(t testing.TB, register func(*grpc.Server)) *pair { return connect(t, nil, nil, register) }
+
+func connect(t testing.TB, server, client *Interceptor, register func(*grpc.Server), more ...grpc.DialOption) *pair {
+	t.Helper()
 	p := &pair{service: &service{}}
 	var sopts []grpc.ServerOption
 	if server != nil {
@@ -82,6 +90,9 @@ func dial(t testing.TB, server, client *Interceptor, more ...grpc.DialOption) *p
 	}
 	p.server = grpc.NewServer(append(sopts, grpc.WaitForHandlers(true))...)
 	testpb.RegisterTestServiceServer(p.server, p.service)
+	if register != nil {
+		register(p.server)
+	}
 	listener := bufconn.Listen(1 << 20)
 	served := make(chan struct{})
 	go func() {

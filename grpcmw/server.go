@@ -2,6 +2,7 @@ package grpcmw
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -35,12 +36,13 @@ type serverCall struct {
 	info   *grpc.StreamServerInfo // nil for a unary call
 
 	start    time.Time
-	waited   time.Duration // in the queues of guards
-	id       string        // that RequestID gave the call
-	idValue  [1]string     // backs its trailer
-	rejected bool          // answered by one of our own guards
-	failure  string        // error.type, set by the layer that knows it
-	surely   bool          // the handler is done, whichever way: took is known
+	waited   time.Duration   // in the queues of guards
+	id       string          // that RequestID gave the call
+	idValue  [1]string       // backs its trailer
+	drain    <-chan struct{} // closed when the server drains; nil if nobody says
+	rejected bool            // answered by one of our own guards
+	failure  string          // error.type, set by the layer that knows it
+	surely   bool            // the handler is done, whichever way: took is known
 	took     time.Duration
 	progress []*held   // that want to hear of the first response
 	admitted admission // of the first Guard layer
@@ -68,7 +70,7 @@ func serverCallOf(ctx context.Context) *serverCall {
 func (i *Interceptor) begin(ctx context.Context, method string) *serverCall {
 	c := &serverCall{Context: ctx, layers: i.layers, method: method, exempt: exempt(method), start: time.Now()}
 	if outer := serverCallOf(ctx); outer != nil { // another Chain of ours is outside
-		c.id, c.start, c.waited = outer.id, outer.start, outer.waited
+		c.id, c.start, c.waited, c.drain = outer.id, outer.start, outer.waited, outer.drain
 	}
 	c.ctx = c
 	return c
@@ -76,6 +78,7 @@ func (i *Interceptor) begin(ctx context.Context, method string) *serverCall {
 
 // UnaryServer is a grpc.UnaryServerInterceptor.
 func (i *Interceptor) UnaryServer(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	i = i.of(info.FullMethod)
 	if len(i.layers) == 1 {
 		if m, ok := i.layers[0].(*guards); ok {
 			return m.alone(ctx, req, info.FullMethod, handler)
@@ -90,7 +93,7 @@ func (i *Interceptor) UnaryServer(ctx context.Context, req any, info *grpc.Unary
 
 // StreamServer is a grpc.StreamServerInterceptor.
 func (i *Interceptor) StreamServer(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	c := i.begin(ss.Context(), info.FullMethod)
+	c := i.of(info.FullMethod).begin(ss.Context(), info.FullMethod)
 	c.srv, c.serve, c.info = srv, handler, info
 	c.stream = serverStream{ServerStream: ss, call: c}
 	err := c.run(0)
@@ -116,6 +119,7 @@ func (c *serverCall) run(at int) (err error) {
 		c.resp, err = c.handler(c.ctx, c.req)
 		return err
 	}
+	c.stream.ctx = c.ctx
 	return c.serve(c.srv, &c.stream)
 }
 
@@ -159,17 +163,39 @@ func (c *serverCall) endTime() core.Time { return core.TimeOf(c.start).Add(c.dur
 // response. One serves the whole chain.
 type serverStream struct {
 	grpc.ServerStream
-	call *serverCall
-	told bool // of the first response
+	call  *serverCall
+	ctx   context.Context // of the chain, once the handler runs
+	watch *watch          // of a Timeout; nil if there is none
+	told  bool            // of the first response
+
+	sent, received atomic.Int64 // messages
 }
 
 // Context returns the context as the layers outside have made it.
-func (s *serverStream) Context() context.Context { return s.call.ctx }
+func (s *serverStream) Context() context.Context { return s.ctx }
 
-// SendMsg tells the guards of the first response, once it was handed to gRPC.
-func (s *serverStream) SendMsg(m any) error {
-	err := s.ServerStream.SendMsg(m)
+// RecvMsg ends when a Timeout's time does.
+func (s *serverStream) RecvMsg(m any) (err error) {
+	if s.watch == nil {
+		err = s.ServerStream.RecvMsg(m)
+	} else {
+		err = s.watch.await(s.ServerStream.Context(), func() error { return s.ServerStream.RecvMsg(m) }, false)
+	}
 	if err == nil {
+		s.received.Add(1)
+	}
+	return err
+}
+
+// SendMsg tells the guards of the first response, once it was handed to gRPC, and ends when a Timeout's time does.
+func (s *serverStream) SendMsg(m any) (err error) {
+	if s.watch == nil {
+		err = s.ServerStream.SendMsg(m)
+	} else {
+		err = s.watch.await(s.ServerStream.Context(), func() error { return s.ServerStream.SendMsg(m) }, true)
+	}
+	if err == nil {
+		s.sent.Add(1)
 		s.responded()
 	}
 	return err
@@ -179,6 +205,9 @@ func (s *serverStream) SendMsg(m any) error {
 func (s *serverStream) SendHeader(md metadata.MD) error {
 	err := s.ServerStream.SendHeader(md)
 	if err == nil {
+		if s.watch != nil {
+			s.watch.message(true)
+		}
 		s.responded()
 	}
 	return err

@@ -3,6 +3,7 @@ package policy
 import (
 	"iter"
 	"reflect"
+	"slices"
 
 	"github.com/mw-go/mw/core/adaptive"
 	"github.com/mw-go/mw/core/batch"
@@ -58,6 +59,16 @@ func (c Config) sections() iter.Seq2[string, []string] {
 			}
 		}
 	}
+}
+
+// Names returns every name that c has settings for, in order, each once.
+func (c Config) Names() []string {
+	var all []string
+	for _, names := range c.sections() {
+		all = append(all, names...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // clone returns a copy whose maps are its own.

@@ -30,6 +30,17 @@ type ClientPlan struct {
 	Hooks core.Hooks
 }
 
+// Empty reports whether the plan names no policy.
+func (p ClientPlan) Empty() bool {
+	return p.Timeout == "" && p.Retry == "" && p.Hedge == "" && p.Throttle == "" && p.RateLimit == "" && p.Breaker == "" &&
+		p.Bulkhead == "" && p.AttemptTimeout == ""
+}
+
+// Empty reports whether the plan names no policy.
+func (p ServerPlan) Empty() bool {
+	return p.Timeout == "" && p.RateLimit == "" && p.AdaptiveLimit == "" && p.Bulkhead == "" && p.Breaker == ""
+}
+
 // ServerPlan names the policies that calls to a service of ours pass, in the recommended order, outermost first. An empty
 // name leaves the policy out. Set.ServerPlan fills one in from the configuration.
 type ServerPlan struct {
