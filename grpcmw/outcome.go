@@ -54,11 +54,38 @@ func Classify(ctx context.Context, err error) core.Outcome {
 	case codes.Canceled:
 		return core.Canceled
 	case codes.DeadlineExceeded:
+		if due(ctx) {
+			return done(ctx)
+		}
 		return core.Timeout
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		return core.Failure
 	default:
 		return core.Success
+	}
+}
+
+// grace is how long after its deadline a context may take to say so: a time slice of the scheduler.
+const grace = 10 * time.Millisecond
+
+// due reports whether ctx is done, and waits for it if its deadline has passed: the peer, or gRPC's own timer, may have seen it
+// pass a moment before.
+func due(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return false
+	}
+	left := time.Until(deadline)
+	if left > 0 || left < -grace {
+		return ctx.Err() != nil
+	}
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return true
+	case <-t.C:
+		return false
 	}
 }
 

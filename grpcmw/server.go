@@ -166,6 +166,7 @@ type serverStream struct {
 	call  *serverCall
 	ctx   context.Context // of the chain, once the handler runs
 	watch *watch          // of a Timeout; nil if there is none
+	check func(any) error // of a Validate; nil if there is none
 	told  bool            // of the first response
 
 	sent, received atomic.Int64 // messages
@@ -181,10 +182,14 @@ func (s *serverStream) RecvMsg(m any) (err error) {
 	} else {
 		err = s.watch.await(s.ServerStream.Context(), func() error { return s.ServerStream.RecvMsg(m) }, false)
 	}
-	if err == nil {
-		s.received.Add(1)
+	if err != nil {
+		return err
 	}
-	return err
+	s.received.Add(1)
+	if s.check != nil {
+		return s.check(m)
+	}
+	return nil
 }
 
 // SendMsg tells the guards of the first response, once it was handed to gRPC, and ends when a Timeout's time does.
