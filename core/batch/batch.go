@@ -67,7 +67,7 @@ func New[Req, Resp any](name string, c Config, h Hooks[Req, Resp]) (*Batcher[Req
 // Errors: what Run returned for req or for all; ctx.Err() if ctx ends first (the batch runs on, without req if it has
 // not begun); a *core.Rejection (ReasonFull: Queue items are held already; ReasonWaited: MaxWait is over;
 // ReasonTooCostly: larger than MaxBytes; ReasonLeft and ReasonExpired: ctx ended before there was a place); a
-// *CountError, a *PanicError or ErrGoexit; ErrClosed.
+// *CountError; a *core.PanicError or core.ErrGoexit, wrapped; ErrClosed, wrapped.
 func (b *Batcher[Req, Resp]) Do(ctx context.Context, req Req) (resp Resp, err error) {
 	s := b.live.Load()
 	if s.Overridden() {

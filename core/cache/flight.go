@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +46,7 @@ type ending uint8
 
 const (
 	exited     ending = iota // by runtime.Goexit
-	panicked                 // err is a *PanicError
+	panicked                 // err is a *core.PanicError
 	failed                   // by an error
 	answered                 // by an error that is an answer: nothing covers it up
 	remembered               // by an error worth remembering
@@ -156,11 +155,11 @@ func (f *flight[K, V]) await(ctx context.Context, linger time.Duration) (*result
 // fly is the goroutine of the load.
 func (f *flight[K, V]) fly() {
 	defer f.c.ended()
-	r := result[V]{err: ErrGoexit}
+	r := result[V]{err: core.ErrGoexit}
 	defer func() {
 		if r.end == exited {
 			if p := recover(); p != nil {
-				r = result[V]{end: panicked, err: &PanicError{Value: p, Stack: debug.Stack()}}
+				r = result[V]{end: panicked, err: core.Recovered(p)}
 			}
 		}
 		f.land(r)
