@@ -140,16 +140,24 @@ func (f *flight[K, V]) expire(d time.Duration) {
 	f.timer = time.AfterFunc(d, func() { f.letGo(context.DeadlineExceeded, 0) })
 }
 
-// await waits for the result in the name of one holder, until ctx ends.
-func (f *flight[K, V]) await(ctx context.Context, linger time.Duration) (*result[V], error) {
+// await waits for the result in the name of one holder, until its context ends.
+func (f *flight[K, V]) await(q *question[K, V]) (*result[V], error) {
 	select {
 	case <-f.done:
-	case <-ctx.Done():
-		if !f.letGo(context.Cause(ctx), linger) {
-			return nil, ctx.Err()
+	case <-q.gone:
+		if !f.leave(q) {
+			return nil, q.ctx.Err()
 		}
 	}
 	return &f.result, nil
+}
+
+// leave is letGo for a caller who is gone, also if his context panics when it is asked why.
+func (f *flight[K, V]) leave(q *question[K, V]) (landed bool) {
+	why := context.Canceled
+	defer func() { landed = f.letGo(why, q.s.Config.Linger) }()
+	why = context.Cause(q.ctx)
+	return landed
 }
 
 // fly is the goroutine of the load.

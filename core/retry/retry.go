@@ -155,10 +155,9 @@ func (c *call) again(ctx context.Context, err *error) bool {
 	}
 	cause := c.cause
 	if why == 0 {
-		if sleep(ctx, delay) {
+		if c.pause(ctx, delay, now) {
 			return true
 		}
-		c.r.budget.Refund(now)
 		why = gone(ctx)
 	}
 	if why == ReasonLeft || why == ReasonExpired {
@@ -216,6 +215,17 @@ func gone(ctx context.Context) Reason {
 		return ReasonExpired
 	}
 	return ReasonLeft
+}
+
+// pause waits for d and reports whether ctx is still alive then. If not, or if it panics, the token that was taken at time
+// paid goes back.
+func (c *call) pause(ctx context.Context, d time.Duration, paid core.Time) (alive bool) {
+	defer func() {
+		if !alive {
+			c.r.budget.Refund(paid)
+		}
+	}()
+	return sleep(ctx, d)
 }
 
 // sleep waits for d and reports whether ctx is still alive then.
