@@ -20,6 +20,7 @@ type callbackRow struct {
 	machine, callback string
 	tells             tells
 	leaves            bool // a caller whose context ends does not wait for the function
+	deaf              bool // the function's context is not the caller's
 	alone             bool // others need not be served meanwhile
 	open              func(t *testing.T, s *scene, at string) subject
 }
@@ -83,7 +84,7 @@ func (s *scene) hooks(at string) (h core.Hooks) {
 
 // told makes an attack on OnEvent one on the calls that cause events.
 func (sub subject) told(at string, m core.Machine, tune func() error) subject {
-	sub.count = func() uint64 { return m.Status().EventPanics }
+	sub.count, sub.tune = func() uint64 { return m.Status().EventPanics }, tune
 	if at == "OnEvent" {
 		sub.serve = sub.call
 		sub.call = func(context.Context) error { return tune() }
@@ -126,7 +127,8 @@ func openBreaker(t *testing.T, s *scene, at string) subject {
 }
 
 func openRateLimit(t *testing.T, s *scene, at string) subject {
-	l := must[*ratelimit.Limiter](t)(ratelimit.New("l", ratelimit.Config{Limit: 10, Burst: 1, MaxWait: time.Hour}, s.hooks(at)))
+	c := ratelimit.Config{Limit: 10, Burst: 1, MaxWait: time.Hour}
+	l := must[*ratelimit.Limiter](t)(ratelimit.New("l", c, s.hooks(at)))
 	return subject{
 		call: func(ctx context.Context) error { _, err := ratelimit.Do(ctx, l, s.fn(at)); return err },
 		rest: func() string {
@@ -135,7 +137,7 @@ func openRateLimit(t *testing.T, s *scene, at string) subject {
 			}
 			return ""
 		},
-	}.told(at, l, func() error { return l.Tune(ratelimit.Config{Limit: 11, Burst: 1, MaxWait: time.Hour}) })
+	}.told(at, l, func() error { c.Limit++; return l.Tune(c) })
 }
 
 func openBulkhead(t *testing.T, s *scene, at string) subject {
@@ -179,8 +181,8 @@ func openAdaptive(t *testing.T, s *scene, at string) subject {
 }
 
 func openThrottle(t *testing.T, s *scene, at string) subject {
-	hooks := s.hooks(at)
-	th := must[*throttle.Throttle](t)(throttle.New("t", throttle.Config{}, hooks))
+	c, hooks := throttle.Config{K: 2}, s.hooks(at)
+	th := must[*throttle.Throttle](t)(throttle.New("t", c, hooks))
 	var asked atomic.Uint64
 	return subject{
 		call: func(ctx context.Context) error {
@@ -194,5 +196,5 @@ func openThrottle(t *testing.T, s *scene, at string) subject {
 			}
 			return ""
 		},
-	}.told(at, th, func() error { return th.Tune(throttle.Config{K: 3}) })
+	}.told(at, th, func() error { c.K++; return th.Tune(c) })
 }

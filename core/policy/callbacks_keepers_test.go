@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync/atomic"
@@ -23,7 +24,7 @@ func keeperRows() []callbackRow {
 		{machine: "cache", callback: "TTL", tells: carried, leaves: true, open: openCache},
 		{machine: "cache", callback: "Classify", tells: carried, leaves: true, open: openCache},
 		{machine: "cache", callback: "Store.Get", tells: carried, leaves: true, open: openCache},
-		{machine: "cache", callback: "Store.Set after a load", tells: counted, leaves: true, open: openCache},
+		{machine: "cache", callback: "Store.Set after a load", tells: counted, leaves: true, deaf: true, open: openCache},
 		{machine: "cache", callback: "Store.Set", open: openCache},
 		{machine: "cache", callback: "Store.Delete", open: openCache},
 		{machine: "cache", callback: "TTL of Set", open: openCache},
@@ -31,7 +32,7 @@ func keeperRows() []callbackRow {
 		{machine: "cache", callback: "OnEvent", tells: event, open: openCache},
 		{machine: "pool", callback: "fn", open: openPool},
 		{machine: "pool", callback: "Classify", open: openPool},
-		{machine: "pool", callback: "Create", tells: asError, leaves: true, open: openPool},
+		{machine: "pool", callback: "Create", tells: asError, leaves: true, deaf: true, open: openPool},
 		{machine: "pool", callback: "Close", tells: counted, leaves: true, open: openPool},
 		{machine: "pool", callback: "Validate", open: openPool},
 		{machine: "pool", callback: "OnEvent", tells: event, open: openPool},
@@ -100,7 +101,7 @@ func openCache(t *testing.T, s *scene, at string) subject {
 			}
 			return ""
 		},
-		stop: x.Close, // it waits for what runs
+		stop: func(ctx context.Context) error { return errors.Join(x.Set(ctx, "k", 1), x.Close(ctx)) },
 	}
 	switch at {
 	case "Negative", "Classify": // whoever joins a load that fails gets its error
@@ -130,7 +131,7 @@ func openPool(t *testing.T, s *scene, at string) subject {
 	case "Validate":
 		h.Validate = func(ctx context.Context, _ int) error { return s.strike(ctx) }
 	}
-	c := pool.Config{Max: 1, MaxWait: time.Hour, CloseTimeout: time.Hour, CreateTimeout: time.Hour}
+	c := pool.Config{Max: 1, Queue: 10, MaxWait: time.Hour, CloseTimeout: time.Hour, CreateTimeout: time.Hour}
 	p := must[*pool.Pool[int]](t)(pool.New("p", c, h))
 	fn := s.fn(at)
 	sub := subject{
@@ -162,7 +163,7 @@ func openPool(t *testing.T, s *scene, at string) subject {
 			return err
 		}
 	}
-	sub = sub.told(at, p, func() error { c.Queue = 10; return p.Tune(c) })
+	sub = sub.told(at, p, func() error { c.Queue++; return p.Tune(c) })
 	if at == "Close" {
 		sub.count = func() uint64 { return p.Snapshot().CloseFailures }
 	}

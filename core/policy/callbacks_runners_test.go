@@ -50,7 +50,8 @@ func openRetry(t *testing.T, s *scene, at string) subject {
 	case "Backoff":
 		h.Backoff = func(int, error) time.Duration { _ = s.strike(nil); return time.Millisecond }
 	}
-	r := must[*retry.Retry](t)(retry.New("r", retry.Config{Base: time.Millisecond, MaxAttempts: 2}, h))
+	c := retry.Config{Base: time.Millisecond, MaxAttempts: 2}
+	r := must[*retry.Retry](t)(retry.New("r", c, h))
 	serve := func(ctx context.Context) error { _, err := retry.Do(ctx, r, good); return err }
 	sub := subject{
 		serve: serve,
@@ -71,7 +72,7 @@ func openRetry(t *testing.T, s *scene, at string) subject {
 			return ""
 		},
 	}
-	return sub.told(at, r, func() error { return r.Tune(retry.Config{MaxAttempts: 3}) })
+	return sub.told(at, r, func() error { c.MaxAttempts++; return r.Tune(c) })
 }
 
 func openTimeout(t *testing.T, s *scene, at string) subject {
@@ -120,7 +121,8 @@ func openFallback(t *testing.T, s *scene, at string) subject {
 	if at == "When" {
 		h.When = func(core.Outcome, error) bool { _ = s.strike(nil); return true }
 	}
-	f := must[*fallback.Fallback](t)(fallback.New("f", fallback.Config{Limit: 4}, h))
+	c := fallback.Config{Limit: 4}
+	f := must[*fallback.Fallback](t)(fallback.New("f", c, h))
 	run := s.fn(at, "Run")
 	if at == "fn" {
 		run = good
@@ -138,7 +140,7 @@ func openFallback(t *testing.T, s *scene, at string) subject {
 			}
 			return ""
 		},
-	}.told(at, f, func() error { return f.Tune(fallback.Config{Limit: 5}) })
+	}.told(at, f, func() error { c.Limit++; return f.Tune(c) })
 }
 
 func openHedge(t *testing.T, s *scene, at string) subject {

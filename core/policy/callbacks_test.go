@@ -47,6 +47,8 @@ type scene struct {
 	cancel  context.CancelFunc
 	release chan struct{}
 	struck  atomic.Int32
+	hears   atomic.Bool // the function has a context,
+	heeded  atomic.Bool // which has ended it
 }
 
 func newScene(f fate) *scene {
@@ -71,6 +73,7 @@ func (s *scene) strike(ctx context.Context) error {
 	}
 	var done <-chan struct{}
 	if ctx != nil {
+		s.hears.Store(true)
 		done = ctx.Done()
 	}
 	switch s.fate {
@@ -84,6 +87,7 @@ func (s *scene) strike(ctx context.Context) error {
 	case outlives:
 		select {
 		case <-done:
+			s.heeded.Store(true)
 			return ctx.Err()
 		case <-s.release:
 		}
@@ -99,6 +103,7 @@ type subject struct {
 	serve func(ctx context.Context) error // must succeed afterwards, and if somebody else calls meanwhile; nil: call
 	rest  func() string                   // what is wrong while no call is under way; empty if nothing is
 	count func() uint64                   // of panics that nobody else hears of
+	tune  func() error                    // causes an event
 	stop  func(ctx context.Context) error // nil: there is nothing to stop
 }
 
@@ -180,6 +185,9 @@ func (r *callbackRow) run(t *testing.T, f fate) {
 	}
 	end := perform(func() error { return sub.call(s.ctx) })
 	synctest.Wait()
+	if f == cancels && s.hears.Load() && s.heeded.Load() == r.deaf {
+		t.Errorf("the context of the function ends with that of the caller: %v, documented is %v", r.deaf, !r.deaf)
+	}
 	crowd := make([]<-chan ending, 3)
 	for i := range crowd {
 		crowd[i] = perform(func() error { return sub.serve(context.Background()) })
@@ -222,6 +230,11 @@ func (r *callbackRow) run(t *testing.T, f fate) {
 	synctest.Wait()
 	if wrong := sub.rest(); wrong != "" {
 		t.Errorf("at rest again: %s", wrong)
+	}
+	if heard := s.struck.Load(); r.tells == event {
+		if err := sub.tune(); err != nil || s.struck.Load() == heard {
+			t.Errorf("no event is heard any more, %v", err)
+		}
 	}
 	if sub.stop != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
