@@ -242,7 +242,12 @@ func TestValidation(t *testing.T) { // A3, A4
 		if l.Value().id != 3 || len(asked) != 4 {
 			t.Errorf("resource %d after validating %v", l.Value().id, asked)
 		}
+		time.Sleep(time.Minute)
 		l.Release()
+		take(t, p).Release() // it was out for long, not idle
+		if len(asked) != 4 {
+			t.Errorf("validated %v", asked)
+		}
 		synctest.Wait()
 		if s := p.Snapshot(); s.Invalid != 2 || s.Closed != 2 || m.shut.Load() != 2 {
 			t.Errorf("%+v", s)
