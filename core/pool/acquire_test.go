@@ -306,7 +306,7 @@ func TestWhoGotADeadOneKeepsItsPlace(t *testing.T) {
 		}
 		<-first.ready
 		still(t, second)
-		if first.slot == nil || first.slot.value.id != 2 {
+		if first.slot == nil || (*first.slot.value.Load()).id != 2 {
 			t.Fatalf("%+v", first)
 		}
 		p.back(first.slot)

@@ -40,6 +40,7 @@ type Pool[T any] struct {
 	abandoned int           // those of them that have lost their place
 	timer     *time.Timer   // runs upkeep; nil when it is not set
 	wakeAt    core.Time     // when timer runs out
+	alarm     uint64        // its number: of one that was replaced as it ran out, nobody hears
 	count     counts
 }
 
@@ -130,7 +131,7 @@ func (p *Pool[T]) fit(ctx context.Context, s *settings, sl *slot[T]) (ok bool, e
 		return false, p.reject(s, reasonOf(err))
 	}
 	asked = true
-	ok = p.hooks.Validate(ctx, sl.value) == nil
+	ok = p.hooks.Validate(ctx, *sl.value.Load()) == nil
 	return ok, nil
 }
 
