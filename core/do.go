@@ -1,16 +1,23 @@
 package core
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Do runs fn under g: it acquires, calls fn with ctx, and settles with the outcome that classify names, also when fn
 // panics or calls runtime.Goexit (Canceled if ctx is done by then, else Failure; the panic goes on untouched). A call that is
-// not admitted returns a *Rejection and fn does not run. classify nil means Classify. Do itself does not allocate.
+// not admitted returns a *Rejection and fn does not run. classify nil means Classify; a nil fn is an error. Do itself does
+// not allocate.
 //
 // Each guard's package has a Do of its own that fills in c and classify; this one is for keyed guards and for guards of
 // your own.
 func Do[T any](ctx context.Context, g Guard, c Call, classify func(context.Context, error) Outcome,
 	fn func(context.Context) (T, error),
 ) (v T, err error) {
+	if fn == nil {
+		return v, errNoFunction
+	}
 	if classify == nil {
 		classify = Classify
 	}
@@ -20,10 +27,11 @@ func Do[T any](ctx context.Context, g Guard, c Call, classify func(context.Conte
 	}
 	finished, o := false, Failure
 	defer func() {
-		if !finished {
-			o = Abandoned(ctx)
+		if finished {
+			p.Done(0, o)
+		} else {
+			abandon(ctx, &p)
 		}
-		p.Done(0, o)
 	}()
 	v, err = fn(ctx)
 	o = classify(ctx, err)
@@ -31,15 +39,27 @@ func Do[T any](ctx context.Context, g Guard, c Call, classify func(context.Conte
 	return v, err
 }
 
+var errNoFunction = errors.New("core: Do needs a function")
+
+// abandon settles a call that ended by panic or runtime.Goexit. ctx is anybody's code, and may panic too.
+func abandon(ctx context.Context, p *Permit) {
+	o := Failure
+	defer func() { p.Done(0, o) }()
+	o = Abandoned(ctx)
+}
+
 // few is how many permits DoAll holds without an allocation.
 const few = 8
 
 // DoAll is Do for several guards, which are asked in order: the first that does not admit ends the call, and those that
 // had admitted it get their permits back as Ignored. If one made the call wait, those before it are told
-// (Decision.Restart). They settle in reverse. Each hears the same outcome. It does not allocate for up to 8 guards.
+// (Decision.Restart). They settle in reverse. Each hears the same outcome. A nil fn is an error. It does not allocate for up to 8 guards.
 func DoAll[T any](ctx context.Context, guards []Guard, c Call, classify func(context.Context, error) Outcome,
 	fn func(context.Context) (T, error),
 ) (v T, err error) {
+	if fn == nil {
+		return v, errNoFunction
+	}
 	if classify == nil {
 		classify = Classify
 	}
@@ -51,15 +71,12 @@ func DoAll[T any](ctx context.Context, guards []Guard, c Call, classify func(con
 	began, finished, o := false, false, Ignored
 	defer func() {
 		if began && !finished {
+			o = Failure
+			defer func() { settle(permits[:len(guards)], o) }() // also if ctx panics
 			o = Abandoned(ctx)
+			return
 		}
-		var now Time
-		if len(guards) > 1 {
-			now = Now()
-		}
-		for i := len(guards) - 1; i >= 0; i-- {
-			permits[i].Done(now, o) // the zero Permit of a guard that was not asked is a no-op
-		}
+		settle(permits[:len(guards)], o)
 	}()
 	if len(guards) > 1 { // one reading of the clock for all
 		c.Now = c.Now.Or()
@@ -77,6 +94,17 @@ func DoAll[T any](ctx context.Context, guards []Guard, c Call, classify func(con
 	o = classify(ctx, err)
 	finished = true
 	return v, err
+}
+
+// settle gives the permits back, the last first. The zero Permit of a guard that was not asked is a no-op.
+func settle(permits []Permit, o Outcome) {
+	var now Time
+	if len(permits) > 1 {
+		now = Now()
+	}
+	for i := len(permits) - 1; i >= 0; i-- {
+		permits[i].Done(now, o)
+	}
 }
 
 // Abandoned is the outcome of a call that ended by panic or runtime.Goexit: Canceled if ctx is done, else Failure.

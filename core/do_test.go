@@ -102,6 +102,33 @@ func TestDoPanic(t *testing.T) {
 	g.want(t, "settle 1 1->0 false canceled")
 }
 
+// bad is a context that panics when it is asked how it is.
+type bad struct{ context.Context }
+
+func (bad) Err() error { panic("context") }
+
+// A call that panics gives its permit back though its context panics too. The last panic is the one that goes on.
+func TestDoPanicsTwice(t *testing.T) {
+	g := &gate{}
+	func() {
+		defer func() {
+			if r := recover(); r != "context" {
+				t.Errorf("recovered %v", r)
+			}
+		}()
+		_, _ = Do(bad{context.Background()}, g, Call{}, nil, explode)
+	}()
+	g.want(t, "settle 1 1->0 false failure")
+}
+
+func TestDoNothing(t *testing.T) {
+	g := &gate{}
+	if v, err := Do[int](context.Background(), g, Call{}, nil, nil); v != 0 || err == nil {
+		t.Errorf("%v, %v", v, err)
+	}
+	g.want(t)
+}
+
 func TestDoGoexit(t *testing.T) {
 	g, done := &gate{}, make(chan struct{})
 	go func() {

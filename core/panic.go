@@ -1,12 +1,18 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 )
 
+// ErrGoexit is what callers get, perhaps wrapped, whose answer was to come from a function that called runtime.Goexit in
+// another goroutine, where it was run for several of them.
+var ErrGoexit = errors.New("the function called runtime.Goexit")
+
 // PanicError is what a runner panics with in its caller's goroutine when its function has panicked in another: a panic
-// cannot cross from one goroutine to another as it is, so the stack that it came from travels with it.
+// cannot cross from one goroutine to another as it is, so the stack that it came from travels with it. Where a function
+// was run for several callers, those get it as their error who did not start it.
 type PanicError struct {
 	Value any    // of the panic
 	Stack []byte // of the goroutine that panicked

@@ -40,7 +40,7 @@ func (l *Limiter) wait(ctx context.Context, s *settings, c core.Call, now core.T
 	if err := ctx.Err(); err != nil {
 		return 0, reasonOf(err)
 	}
-	done := ctx.Done()
+	gone := ctx.Done() // a context is anybody's code, and may panic: it is asked while nothing is held
 	w, most := l.join(s, c, now)
 	if w == nil {
 		return 0, core.ReasonFull
@@ -52,8 +52,10 @@ func (l *Limiter) wait(ctx context.Context, s *settings, c core.Call, now core.T
 		why = w.reason
 	case <-t.C:
 		why = l.leave(w, core.ReasonWaited)
-	case <-done:
-		why = l.leave(w, reasonOf(ctx.Err()))
+	case <-gone:
+		if why = l.leave(w, core.ReasonLeft); why == core.ReasonLeft {
+			why = reasonOf(ctx.Err())
+		}
 	}
 	return w.cost, why
 }

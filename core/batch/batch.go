@@ -67,7 +67,7 @@ func New[Req, Resp any](name string, c Config, h Hooks[Req, Resp]) (*Batcher[Req
 // Errors: what Run returned for req or for all; ctx.Err() if ctx ends first (the batch runs on, without req if it has
 // not begun); a *core.Rejection (ReasonFull: Queue items are held already; ReasonWaited: MaxWait is over;
 // ReasonTooCostly: larger than MaxBytes; ReasonLeft and ReasonExpired: ctx ended before there was a place); a
-// *CountError, a *PanicError or ErrGoexit; ErrClosed.
+// *CountError; a *core.PanicError or core.ErrGoexit, wrapped; ErrClosed, wrapped.
 func (b *Batcher[Req, Resp]) Do(ctx context.Context, req Req) (resp Resp, err error) {
 	s := b.live.Load()
 	if s.Overridden() {
@@ -88,19 +88,19 @@ func (b *Batcher[Req, Resp]) Do(ctx context.Context, req Req) (resp Resp, err er
 	}
 	it := item[Req]{req: req, size: size}
 	it.until, it.ends = ctx.Deadline()
-	at, err := b.join(ctx, s, it)
+	leaves := ctx.Done() // a context is anybody's code, and may panic: it is asked while nothing is held
+	at, err := b.join(ctx, leaves, s, it)
 	switch {
 	case err != nil:
 		return resp, err
 	case at.group == nil:
 		return b.alone(ctx, s, req, size)
 	}
-	return b.await(ctx, at)
+	return b.await(ctx, leaves, at)
 }
 
 // await waits for the result of an item.
-func (b *Batcher[Req, Resp]) await(ctx context.Context, at ticket[Req, Resp]) (resp Resp, err error) {
-	leaves := ctx.Done()
+func (b *Batcher[Req, Resp]) await(ctx context.Context, leaves <-chan struct{}, at ticket[Req, Resp]) (resp Resp, err error) {
 	if leaves == nil { // never: a plain receive costs half of a select
 		<-at.group.finished
 		return at.group.result(at.index)

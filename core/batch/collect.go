@@ -20,7 +20,7 @@ type waiter[Req, Resp any] struct {
 
 // join gives an item a place in a batch, for which it may have to wait. An empty ticket means to run alone, because the
 // mode has changed.
-func (b *Batcher[Req, Resp]) join(ctx context.Context, s *settings, it item[Req]) (at ticket[Req, Resp], err error) {
+func (b *Batcher[Req, Resp]) join(ctx context.Context, leaves <-chan struct{}, s *settings, it item[Req]) (at ticket[Req, Resp], err error) {
 	b.mu.Lock()
 	if b.closed.Load() {
 		b.mu.Unlock()
@@ -51,7 +51,7 @@ func (b *Batcher[Req, Resp]) join(ctx context.Context, s *settings, it item[Req]
 		if b.giveUp(w) {
 			return at, b.reject(s, core.ReasonWaited)
 		}
-	case <-ctx.Done():
+	case <-leaves:
 		if b.giveUp(w) {
 			return at, b.reject(s, reasonOf(ctx.Err()))
 		}

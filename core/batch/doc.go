@@ -37,7 +37,7 @@
 //	R2   Run returns Errors                                           each caller its own response and error
 //	R3   Run returns another error                                    every caller that error
 //	R4   Run returns another number of either                         every caller a *CountError
-//	R5   Run panics or calls runtime.Goexit                           every caller a *PanicError or ErrGoexit, wrapped
+//	R5   Run panics or calls runtime.Goexit                           every caller a *core.PanicError or core.ErrGoexit, wrapped
 //	X1   Close                                            ready       what is collected; it returns when all have run
 //	X2   Close                                                        those who wait and who come later: ErrClosed
 //

@@ -8,9 +8,6 @@ import (
 // ErrClosed is what Do returns, wrapped, once Close has been called.
 var ErrClosed = errors.New("closed")
 
-// ErrGoexit is what every caller of a batch gets, wrapped, when Hooks.Run called runtime.Goexit.
-var ErrGoexit = errors.New("runtime.Goexit was called in Run")
-
 // Errors are the errors of the items of one batch in their order, nil for those that went well. Hooks.Run returns it to
 // tell each caller its own; it must be as long as the batch, and the responses too.
 type Errors []error
@@ -60,18 +57,3 @@ func (e *CountError) Error() string {
 
 // Unwrap returns Err.
 func (e *CountError) Unwrap() error { return e.Err }
-
-// PanicError is a panic of Hooks.Run, carried from its goroutine to every caller of the batch.
-type PanicError struct {
-	Value any    // what was given to panic
-	Stack []byte // the stack at that place, as runtime/debug.Stack formats it
-}
-
-// Error returns the value; the stack is for logs.
-func (e *PanicError) Error() string { return fmt.Sprintf("Run panicked: %v", e.Value) }
-
-// Unwrap returns the value if it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}

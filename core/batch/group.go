@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
+
+	"github.com/mw-go/mw/core"
 )
 
 // group is one batch, from its first item to its results.
@@ -104,9 +105,9 @@ func (b *Batcher[Req, Resp]) call(ctx context.Context, g *group[Req, Resp], reqs
 	returned := false
 	defer func() {
 		if r := recover(); r != nil {
-			g.err = fmt.Errorf("batch %q: %w", name, &PanicError{Value: r, Stack: debug.Stack()})
+			g.err = fmt.Errorf("batch %q: Run panicked: %w", name, core.Recovered(r))
 		} else if !returned {
-			g.err = fmt.Errorf("batch %q: %w", name, ErrGoexit)
+			g.err = fmt.Errorf("batch %q: Run: %w", name, core.ErrGoexit)
 		}
 		g.cancel()
 		close(g.finished)

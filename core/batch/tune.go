@@ -34,7 +34,7 @@ func (b *Batcher[Req, Resp]) changed(_, fresh *settings, now core.Time) {
 		if why := g.pile.enough(&fresh.Config); why != notYet {
 			b.seal(why)
 		} else {
-			b.setTimer(fresh.Config.Delay - now.Sub(g.pile.since))
+			b.setTimer(max(fresh.Config.Delay-now.Sub(g.pile.since), 1)) // what is due goes below, or when a batch has run
 		}
 	}
 	b.advance()

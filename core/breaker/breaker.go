@@ -151,6 +151,9 @@ func forced(s *settings, d *core.Decision) {
 	}
 }
 
+// countResult counts how a call ended. An outcome that does not exist is as good as Ignored.
+func (b *Breaker) countResult(o core.Outcome) { b.count.Add(min(int(o), core.Outcomes-1), 1) }
+
 // bystander is the side of a Breaker that takes back permits without a vote.
 type bystander Breaker
 
@@ -161,7 +164,9 @@ func (b *bystander) Restart(uint32, core.Time, core.Time) {}
 func (b *bystander) Progress(uint32, core.Time, core.Time) {}
 
 // Settle counts the call.
-func (b *bystander) Settle(_ uint32, _, _ core.Time, _ bool, o core.Outcome) { b.count.Add(int(o), 1) }
+func (b *bystander) Settle(_ uint32, _, _ core.Time, _ bool, o core.Outcome) {
+	(*Breaker)(b).countResult(o)
+}
 
 // Peek reports what Acquire would decide, and changes no state. Decision.RetryAfter of a breaker that Acquire would open
 // again is without jitter. It may take a lock while the breaker is half-open, or when its latencies are due to be judged.

@@ -29,6 +29,17 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// A Classify that makes an outcome up must not be taken for a rejection, or for anything else that is counted.
+func TestOutcomeThatDoesNotExist(t *testing.T) {
+	for o := core.Outcome(core.Outcomes); o != 0; o++ {
+		b := mustNew(t, strict, Hooks{Classify: func(context.Context, error) core.Outcome { return o }})
+		_ = run(bg, b, fails)
+		if s := b.Snapshot(); s.Admitted != 1 || s.Rejected+s.Shadowed != 0 || s.Outcomes[core.Ignored] != 1 || s.Bad != 0 {
+			t.Fatalf("outcome %d: %+v, %v", o, s.Status, s.Outcomes)
+		}
+	}
+}
+
 func TestDoAsksHooksToClassify(t *testing.T) {
 	b := mustNew(t, strict, Hooks{Classify: func(_ context.Context, err error) core.Outcome {
 		if errors.Is(err, errDown) {

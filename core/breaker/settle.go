@@ -50,7 +50,7 @@ func (cl *cell) watched(tag uint32) *latency.Window {
 
 // Settle takes a permit back. The listener hears of it last, when nothing is left to lose.
 func (cl *cell) Settle(tag uint32, start, now core.Time, progressed bool, o core.Outcome) {
-	cl.b.count.Add(int(o), 1)
+	cl.b.countResult(o)
 	news := cl.hear(tag, start, now, progressed, o)
 	cl.unpin()
 	if news {

@@ -50,7 +50,6 @@ func TestShellEqualsModel(t *testing.T) {
 						c = tunings[rng.IntN(len(tunings))]
 						m.tune(t, c, now)
 						tune(t, b, c)
-						out = nil
 					}
 				}
 				if got, want := b.Snapshot().Balance, m.balance(core.Now()); got != want {
@@ -242,5 +241,28 @@ func TestAllocs(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%+v: %v allocations", c, n)
 		}
+	}
+}
+
+// A token that was taken under another rule is not given back by window, which never had it taken.
+func TestRefundAfterAnotherRule(t *testing.T) {
+	for _, was := range []Rule{Success, Throttle, Unlimited} {
+		synctest.Test(t, func(t *testing.T) {
+			b, now := mustNew(t, Config{Rule: was}), core.Now()
+			if !b.Withdraw(now) {
+				t.Fatal("a full budget refuses")
+			}
+			tune(t, b, Config{Rule: Window, Reserve: 1})
+			b.Refund(now)
+			if got := b.Snapshot().Balance; got != 10 {
+				t.Errorf("from %v: balance %v, want the reserve of 10", was, got)
+			}
+			if !b.Withdraw(now) || b.Snapshot().Balance != 9 {
+				t.Errorf("%+v", b.Snapshot())
+			}
+			if b.Refund(now); b.Snapshot().Balance != 10 {
+				t.Errorf("%+v", b.Snapshot())
+			}
+		})
 	}
 }

@@ -92,8 +92,13 @@ func (s *spending) withdraw(r *rates, deposits int64, now core.Time) bool {
 	return true
 }
 
-// refund undoes the withdrawal of time at, if it has not expired.
-func (s *spending) refund(at core.Time) { s.ring.Add(s.layout, at, false) }
+// refund undoes the withdrawal of time at, if it has not expired. What another rule has let go of is not in the window, and
+// must not be more in it than was taken out.
+func (s *spending) refund(at core.Time) {
+	if sum := s.ring.Sum(s.layout, s.last); sum.Good < sum.Bad {
+		s.ring.Add(s.layout, at, false)
+	}
+}
 
 func (s *spending) clamp(now core.Time) core.Time { return max(now, s.last) }
 

@@ -98,6 +98,7 @@ func (cl *cell) wait(ctx context.Context, s *settings, cost int64) (reason core.
 	if err := ctx.Err(); err != nil {
 		return reasonOf(err), true
 	}
+	gone := ctx.Done() // a context is anybody's code, and may panic: it is asked while nothing is held
 	w := &waiter{cost: cost, ready: make(chan struct{})}
 	cl.mu.Lock()
 	if cl.load().isRetired() {
@@ -120,8 +121,11 @@ func (cl *cell) wait(ctx context.Context, s *settings, cost int64) (reason core.
 		return w.reason, true
 	case <-t.C:
 		return cl.leave(w, core.ReasonWaited), true
-	case <-ctx.Done():
-		return cl.leave(w, reasonOf(ctx.Err())), true
+	case <-gone:
+		if reason = cl.leave(w, core.ReasonLeft); reason == core.ReasonLeft {
+			reason = reasonOf(ctx.Err())
+		}
+		return reason, true
 	}
 }
 

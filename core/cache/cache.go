@@ -104,7 +104,7 @@ func (c *Cache[K, V]) place(key K) (hash uint32, sh *shard[K, V]) {
 // of its ends; its deadline is the latest of those who wait. A hit is returned though ctx be done.
 //
 // Errors: that of the load, a remembered one, ctx.Err(), ErrNoLoad, ErrClosed, and for a load that did not return a
-// *PanicError or ErrGoexit; the caller who began it panics or exits himself. ErrKey for a key that is not equal to
+// *core.PanicError or core.ErrGoexit; the caller who began it panics or exits himself. ErrKey for a key that is not equal to
 // itself; one whose dynamic type cannot be compared panics.
 func (c *Cache[K, V]) Get(ctx context.Context, key K, load func(context.Context) (V, error)) (V, error) {
 	now := core.Now()

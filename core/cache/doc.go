@@ -33,9 +33,9 @@
 //	F5   it returns a value                            put on the shelf; all who wait get it; then written to the Store
 //	F6   it returns an error that Negative accepts     remembered; all who wait get it
 //	F7   it returns another error                      L4 or L5, for all who wait
-//	F8   it panics                                     who began it, if he waits, panics with a *PanicError; the others get
-//	                                                   that as their error
-//	F9   it calls runtime.Goexit                       who began it, if he waits, exits; the others get ErrGoexit
+//	F8   it panics                                     who began it, if he waits, panics with a *core.PanicError; the others
+//	                                                   get that as their error
+//	F9   it calls runtime.Goexit                       who began it, if he waits, exits; the others get core.ErrGoexit
 //	F10  Set, Delete or Purge                          it goes on for those who wait; its result is not put anywhere
 //	F11  Close                                         cancelled; who waits gets ErrClosed
 //	F12  in the background, RefreshTimeout over        cancelled, if nobody waits

@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +46,7 @@ type ending uint8
 
 const (
 	exited     ending = iota // by runtime.Goexit
-	panicked                 // err is a *PanicError
+	panicked                 // err is a *core.PanicError
 	failed                   // by an error
 	answered                 // by an error that is an answer: nothing covers it up
 	remembered               // by an error worth remembering
@@ -141,26 +140,34 @@ func (f *flight[K, V]) expire(d time.Duration) {
 	f.timer = time.AfterFunc(d, func() { f.letGo(context.DeadlineExceeded, 0) })
 }
 
-// await waits for the result in the name of one holder, until ctx ends.
-func (f *flight[K, V]) await(ctx context.Context, linger time.Duration) (*result[V], error) {
+// await waits for the result in the name of one holder, until its context ends.
+func (f *flight[K, V]) await(q *question[K, V]) (*result[V], error) {
 	select {
 	case <-f.done:
-	case <-ctx.Done():
-		if !f.letGo(context.Cause(ctx), linger) {
-			return nil, ctx.Err()
+	case <-q.gone:
+		if !f.leave(q) {
+			return nil, q.ctx.Err()
 		}
 	}
 	return &f.result, nil
 }
 
+// leave is letGo for a caller who is gone, also if his context panics when it is asked why.
+func (f *flight[K, V]) leave(q *question[K, V]) (landed bool) {
+	why := context.Canceled
+	defer func() { landed = f.letGo(why, q.s.Config.Linger) }()
+	why = context.Cause(q.ctx)
+	return landed
+}
+
 // fly is the goroutine of the load.
 func (f *flight[K, V]) fly() {
 	defer f.c.ended()
-	r := result[V]{err: ErrGoexit}
+	r := result[V]{err: core.ErrGoexit}
 	defer func() {
 		if r.end == exited {
 			if p := recover(); p != nil {
-				r = result[V]{end: panicked, err: &PanicError{Value: p, Stack: debug.Stack()}}
+				r = result[V]{end: panicked, err: core.Recovered(p)}
 			}
 		}
 		f.land(r)

@@ -11,6 +11,7 @@ import (
 // question is one Get that was not answered on the fast path.
 type question[K comparable, V any] struct {
 	ctx  context.Context
+	gone <-chan struct{} // closed when ctx ends
 	s    *settings
 	sh   *shard[K, V]
 	hash uint32
@@ -39,7 +40,7 @@ func (c *Cache[K, V]) get(q *question[K, V]) (v V, err error) {
 	case e != nil:
 		return e.value, e.err()
 	}
-	r, err := f.await(q.ctx, q.s.Config.Linger)
+	r, err := f.await(q)
 	if err != nil {
 		return v, err
 	}
@@ -70,7 +71,9 @@ func (c *Cache[K, V]) loader(q *question[K, V]) func(context.Context) (V, error)
 // look finds an entry that answers the question, or else a flight to wait for; leads tells that it begins with this
 // call.
 func (c *Cache[K, V]) look(q *question[K, V]) (e *entry[K, V], f *flight[K, V], leads bool, err error) {
-	gone, d := q.ctx.Err(), dueOf(q.ctx, q.s.Config.Linger) // a context may be anybody's code
+	// A context may be anybody's code: it is asked under no lock, and before the flight has one holder more.
+	q.gone = q.ctx.Done()
+	gone, d := q.ctx.Err(), dueOf(q.ctx, q.s.Config.Linger)
 	sh := q.sh
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

@@ -106,12 +106,12 @@ func (c Chain[T]) fall(ctx context.Context, v T, first error) (T, From, error) {
 
 // run runs a step that has been entered.
 func (st *Step[T]) run(ctx context.Context, s *settings, before error) (v T, err error) {
-	inner, cancel := bound(ctx, s)
-	answered := false
+	cancel, answered := nothing, false
 	defer func() {
 		cancel()
 		st.By.leave(answered)
 	}()
+	inner, cancel := bound(ctx, s)
 	if v, err = st.Run(inner, before); err != nil {
 		return v, st.By.wrap(inner, s, err)
 	}

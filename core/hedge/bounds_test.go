@@ -103,6 +103,25 @@ func TestAsksAgain(t *testing.T) {
 	})
 }
 
+// T2: first after each delay, from five of them on after a quarter of the time for which it has been wished.
+func TestAsksLessOften(t *testing.T) {
+	for brought, want := range map[time.Duration]time.Duration{
+		5 * ms: 10 * ms, 15 * ms: 20 * ms, 45 * ms: 50 * ms, 51 * ms: 62500 * time.Microsecond, 63 * ms: 78125 * time.Microsecond,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := mustNew(t, Config{Delay: 10 * ms, Burst: 1}, Hooks{})
+			for h.take(h.live.Load().Derived.rates) { // spends what is there
+			}
+			time.AfterFunc(brought, func() { h.put(h.live.Load().Derived.rates, token) })
+			if got := do(bg, h, attempts(works(1, time.Second), works(2, 0))); got.v != 2 || got.took != want {
+				t.Errorf("a token after %v: %+v, want %v", brought, got, want)
+			}
+			synctest.Wait()
+			atRest(t, h)
+		})
+	}
+}
+
 // Calls that must not be made twice never are, however slow they are and however they fail.
 func TestNotIdempotent(t *testing.T) {
 	type post struct{}

@@ -20,7 +20,7 @@
 //	A2   no further attempt is possible                           fn runs in the caller's goroutine, with its context
 //	A3   one is possible                                          attempt 1 in a goroutine of its own; a timer for the delay
 //	T1   the delay is over, MaxExtra are not made, and (a)        another attempt; if there may be more, after another delay
-//	T2   the same, but not (a)                                    asked again after the same time once more, then twice it, ...
+//	T2   the same, but not (a)                                    asked again after the same time, at last a quarter of what has passed
 //	E1   an attempt succeeds                                      its result; the others have lost
 //	E2   it fails, and its failure is fatal (b)                   its error; the others have lost
 //	E3   it panics or calls runtime.Goexit                        that, in the caller's goroutine; the others have lost

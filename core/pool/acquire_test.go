@@ -144,14 +144,7 @@ func TestQueueIsServedInOrder(t *testing.T) { // R1
 
 // TestGrantedAndLeftAtOnce: a waiter that is granted a resource while its caller leaves passes it on. W3, W4
 func TestGrantedAndLeftAtOnce(t *testing.T) {
-	for name, test := range map[string]struct {
-		why  core.Reason
-		kept bool
-	}{
-		"the caller has gone":  {core.ReasonLeft, false},
-		"the deadline passed":  {core.ReasonExpired, false},
-		"its time was just up": {core.ReasonWaited, true},
-	} {
+	for name, kept := range map[string]bool{"the caller has gone": false, "its time was just up": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := &maker{}
@@ -168,14 +161,15 @@ func TestGrantedAndLeftAtOnce(t *testing.T) {
 				if first.place != nil || second.place == nil {
 					t.Fatal("the first is not the one granted")
 				}
-				sl, err := p.leave(s, first, test.why)
-				if test.kept {
-					if err != nil || sl == nil || second.place == nil {
-						t.Fatalf("%v, %v", sl, err)
+				first.late = kept // as need notes it
+				if p.leave(first) != kept || first.err != nil {
+					t.Fatalf("kept %v, %v", !kept, first.err)
+				}
+				if kept {
+					if first.slot == nil || second.place == nil {
+						t.Fatalf("%v", first.slot)
 					}
-					p.back(sl)
-				} else if wantReason(t, err, test.why); sl != nil {
-					t.Error("it has both")
+					p.back(first.slot)
 				}
 				if second.place != nil || second.slot == nil {
 					t.Fatal("the second has not got it")
@@ -248,7 +242,12 @@ func TestValidation(t *testing.T) { // A3, A4
 		if l.Value().id != 3 || len(asked) != 4 {
 			t.Errorf("resource %d after validating %v", l.Value().id, asked)
 		}
+		time.Sleep(time.Minute)
 		l.Release()
+		take(t, p).Release() // it was out for long, not idle
+		if len(asked) != 4 {
+			t.Errorf("validated %v", asked)
+		}
 		synctest.Wait()
 		if s := p.Snapshot(); s.Invalid != 2 || s.Closed != 2 || m.shut.Load() != 2 {
 			t.Errorf("%+v", s)
@@ -307,7 +306,7 @@ func TestWhoGotADeadOneKeepsItsPlace(t *testing.T) {
 		}
 		<-first.ready
 		still(t, second)
-		if first.slot == nil || first.slot.value.id != 2 {
+		if first.slot == nil || (*first.slot.value.Load()).id != 2 {
 			t.Fatalf("%+v", first)
 		}
 		p.back(first.slot)
@@ -336,14 +335,13 @@ func TestLateAndUnfit(t *testing.T) {
 		time.Sleep(time.Second)
 		close(validating)
 		w.late = true // as need notes it
-		sl, err := p.leave(s, w, core.ReasonWaited)
-		if sl == nil || err != nil {
-			t.Fatal(sl, err)
+		if !p.leave(w) || w.slot == nil || w.err != nil {
+			t.Fatal(w.slot, w.err)
 		}
-		if fit, err := p.fit(bg, s, sl); fit || err != nil {
+		if fit, err := p.fit(bg, s, w.slot); fit || err != nil {
 			t.Fatal(fit, err)
 		}
-		_, err = p.join(s, w, nil)
+		_, err := p.join(s, w, nil)
 		wantReason(t, err, core.ReasonWaited)
 		shut(t, p, m)
 	})

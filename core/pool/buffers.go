@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"sync"
 )
@@ -93,10 +94,14 @@ func (b *Buffer) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// Grow makes room for n more bytes, as Append does. It does nothing for n of 0 or less.
+// Grow makes room for n more bytes, as Append does. It does nothing for n of 0 or less, and panics, as make does, if there
+// is no memory that large.
 func (b *Buffer) Grow(n int) {
 	if n <= cap(b.B)-len(b.B) {
 		return
+	}
+	if n > math.MaxInt-len(b.B) { // else the sum would be below zero, and room for nothing
+		panic("pool: Grow: cap out of range")
 	}
 	if b.home == nil { // not from Buffers
 		b.B = append(make([]byte, 0, len(b.B)+n), b.B...)

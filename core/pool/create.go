@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"runtime/debug"
 	"time"
 
 	"github.com/mw-go/mw/core"
@@ -30,11 +29,11 @@ func (p *Pool[T]) create(limit time.Duration, j *job) {
 	defer cancel()
 	late := time.AfterFunc(limit+grace, func() { p.abandonCreate(j) })
 	var v T
-	err := ErrGoexit // what is left when neither a return nor a panic ends it
+	err := core.ErrGoexit // what is left when neither a return nor a panic ends it
 	defer func() {
 		late.Stop()
 		if r := recover(); r != nil {
-			err = &PanicError{Value: r, Stack: debug.Stack()}
+			err = core.Recovered(r)
 		}
 		p.created(j, v, err)
 	}()

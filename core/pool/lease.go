@@ -20,10 +20,14 @@ type Lease[T any] struct {
 
 // Value returns the resource; the zero T after Release or Discard and for the zero Lease.
 func (l Lease[T]) Value() (v T) {
-	if l.slot == nil || l.slot.era.Load() != l.era {
+	if l.slot == nil {
 		return v
 	}
-	return l.slot.value
+	held := l.slot.value.Load()
+	if l.slot.era.Load() != l.era { // asked second: what was held then is ours if the lease still is
+		return v
+	}
+	return *held
 }
 
 // Release gives the resource back: to the first who waits, or to lie idle. One past its MaxLifetime is closed instead.

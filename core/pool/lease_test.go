@@ -184,3 +184,28 @@ func TestLeaks(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 }
+
+// The methods of a lease may be called at the same time: Value while another goroutine ends it.
+func TestValueWhileItEnds(t *testing.T) {
+	for name, end := range map[string]func(Lease[*conn]){"discard": Lease[*conn].Discard, "release": Lease[*conn].Release} {
+		t.Run(name, func(t *testing.T) {
+			m := &maker{}
+			p := newPool(t, Config{Max: 2}, m)
+			for range 200 {
+				l := take(t, p)
+				want := l.Value()
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					for v := l.Value(); v != nil; v = l.Value() {
+						if v != want {
+							t.Errorf("the resource of another: %d", v.id)
+						}
+					}
+				})
+				wg.Go(func() { end(l) })
+				wg.Wait()
+			}
+			shut(t, p, m)
+		})
+	}
+}

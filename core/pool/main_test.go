@@ -168,7 +168,7 @@ func check(t testing.TB, p *Pool[*conn]) {
 		t.Fatalf("%d lie on the idle stack, which says %d", depth, idle.depth())
 	}
 	for _, sl := range p.free {
-		if seen[sl.number] || sl.value != nil {
+		if seen[sl.number] || sl.value.Load() != nil {
 			t.Fatalf("slot %d is free and idle or full", sl.number)
 		}
 	}

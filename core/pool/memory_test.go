@@ -260,3 +260,23 @@ func TestResetPanics(t *testing.T) {
 		t.Error("kept without a reset")
 	}
 }
+
+// A length beyond every memory is not taken for a small one, with or without a home.
+func TestGrowBeyondEverything(t *testing.T) {
+	for name, b := range map[string]*Buffer{"lent": buffers(t, 1024).Get(64), "of one's own": {}} {
+		for _, n := range []int{math.MaxInt, math.MaxInt - 1} {
+			b.B = append(b.B[:0], "ab"...)
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s: Grow(%d) has found room: %d", name, n, cap(b.B))
+					}
+				}()
+				b.Grow(n)
+			}()
+			if string(b.B) != "ab" {
+				t.Errorf("%s: %q", name, b.B)
+			}
+		}
+	}
+}

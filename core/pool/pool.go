@@ -40,6 +40,7 @@ type Pool[T any] struct {
 	abandoned int           // those of them that have lost their place
 	timer     *time.Timer   // runs upkeep; nil when it is not set
 	wakeAt    core.Time     // when timer runs out
+	alarm     uint64        // its number: of one that was replaced as it ran out, nobody hears
 	count     counts
 }
 
@@ -118,16 +119,19 @@ func (p *Pool[T]) fit(ctx context.Context, s *settings, sl *slot[T]) (ok bool, e
 	if !sl.ages.doubtful(&s.Derived, now) {
 		return true, nil
 	}
-	if err := ctx.Err(); err != nil { // else each idle one would be asked in vain, and closed
-		p.back(sl)
-		return false, p.reject(s, reasonOf(err))
-	}
-	defer func() { // also when Validate panics or calls runtime.Goexit
-		if !ok {
+	asked := false
+	defer func() { // also when the context or Validate panics or calls runtime.Goexit
+		if !asked {
+			p.back(sl)
+		} else if !ok {
 			p.drop(sl, &p.count.invalid)
 		}
 	}()
-	ok = p.hooks.Validate(ctx, sl.value) == nil
+	if err := ctx.Err(); err != nil { // else each idle one would be asked in vain, and closed
+		return false, p.reject(s, reasonOf(err))
+	}
+	asked = true
+	ok = p.hooks.Validate(ctx, *sl.value.Load()) == nil
 	return ok, nil
 }
 

@@ -16,7 +16,7 @@ type slot[T any] struct {
 	next   atomic.Uint32 // the slot below on the idle stack; 0 none
 	number uint32        // from 1
 	ages   ages
-	value  T
+	value  atomic.Pointer[T]    // nil without a resource; a lease may look while another goroutine ends it
 	lent   atomic.Pointer[lent] // who has it, if that is tracked
 }
 
@@ -75,13 +75,14 @@ func (p *Pool[T]) settle(v T, c *Config) {
 		p.slots.Store(&grown)
 	}
 	now := core.Now()
-	sl.value, sl.ages = v, ages{born: now, since: now, spread: spreadOf(c.Jitter, rand.Float64())}
+	sl.value.Store(&v)
+	sl.ages = ages{born: now, since: now, spread: spreadOf(c.Jitter, rand.Float64())}
 	p.push(sl)
 }
 
 // clear takes the resource out of a slot that the caller owns. mu is held.
-func (p *Pool[T]) clear(sl *slot[T]) (v T) {
-	v, sl.value = sl.value, v
+func (p *Pool[T]) clear(sl *slot[T]) T {
+	v := sl.value.Swap(nil)
 	p.free = append(p.free, sl)
-	return v
+	return *v
 }

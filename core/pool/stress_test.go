@@ -198,7 +198,10 @@ func TestStress(t *testing.T) {
 						t.Errorf("%+v", s)
 					}
 				case 3:
-					p.upkeep()
+					p.mu.Lock()
+					alarm := p.alarm
+					p.mu.Unlock()
+					p.upkeep(alarm)
 				default:
 					ctx, cancel := context.WithTimeout(bg, time.Duration(rng.IntN(1000))*time.Microsecond)
 					l, err := p.Acquire(ctx)

@@ -31,16 +31,30 @@ func (p *Pool[T]) wakeIn(d time.Duration) {
 		if p.wakeAt <= at {
 			return
 		}
-		p.timer.Stop()
+		p.stopTimer()
 	}
-	p.wakeAt, p.timer = at, time.AfterFunc(d, p.upkeep)
+	p.alarm++
+	number := p.alarm
+	p.wakeAt, p.timer = at, time.AfterFunc(d, func() { p.upkeep(number) })
+}
+
+// stopTimer takes the timer away, if there is one. mu is held.
+func (p *Pool[T]) stopTimer() {
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+		p.alarm++
+	}
 }
 
 // upkeep closes what has been idle or open for too long and fills up to Min. It runs in the goroutine of its timer,
 // which Close stops, and only while something is idle or missing.
-func (p *Pool[T]) upkeep() {
+func (p *Pool[T]) upkeep(alarm uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if alarm != p.alarm {
+		return
+	}
 	p.timer = nil
 	p.watched.Store(false)
 	if p.closed {
@@ -74,10 +88,7 @@ func (p *Pool[T]) changed(_, fresh *settings, _ core.Time) {
 	defer p.mu.Unlock()
 	p.gate.Store(1)
 	p.serve()
-	if p.timer != nil {
-		p.timer.Stop()
-		p.timer = nil
-	}
+	p.stopTimer()
 	p.wakeIn(fresh.Derived.beat)
 	if p.failing && p.n.open < fresh.Config.Min {
 		p.wakeIn(retryFill)
@@ -113,10 +124,7 @@ func (p *Pool[T]) shutAll() {
 	p.closed = true
 	p.gate.Store(1)
 	p.end()
-	if p.timer != nil {
-		p.timer.Stop()
-		p.timer = nil
-	}
+	p.stopTimer()
 	p.serve()
 }
 

@@ -180,3 +180,24 @@ func TestJitterSpreadsTheEnds(t *testing.T) {
 		shut(t, p, m)
 	})
 }
+
+// A timer that has run out just before a Tune set another one must not set a third: they would never become fewer.
+func TestUpkeepOvertakenByATune(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &maker{}
+		p := newPool(t, Config{Max: 1, IdleTimeout: 8 * time.Second, Jitter: core.None}, m)
+		take(t, p).Release()
+		late := p.alarm
+		if err := p.Tune(Config{Max: 1, IdleTimeout: 16 * time.Second, Jitter: core.None}); err != nil {
+			t.Fatal(err)
+		}
+		p.mu.Lock()
+		set := p.timer
+		p.mu.Unlock()
+		p.upkeep(late)
+		if p.timer != set && set.Stop() {
+			t.Error("two timers are set")
+		}
+		shut(t, p, m)
+	})
+}

@@ -30,7 +30,7 @@ func (w *waiter[T]) stop() {
 
 // need takes an idle resource, or waits for one.
 func (p *Pool[T]) need(ctx context.Context, s *settings, w *waiter[T]) (*slot[T], error) {
-	gone := ctx.Err()
+	gone, done := ctx.Err(), ctx.Done() // a context is anybody's code, and may panic: it is asked while nothing is held
 	sl, err := p.join(s, w, gone)
 	if sl != nil || err != nil {
 		return sl, err
@@ -47,9 +47,15 @@ func (p *Pool[T]) need(ctx context.Context, s *settings, w *waiter[T]) (*slot[T]
 		return w.slot, w.err
 	case <-patience:
 		w.late = true
-		return p.leave(s, w, core.ReasonWaited)
-	case <-ctx.Done():
-		return p.leave(s, w, reasonOf(ctx.Err()))
+		if p.leave(w) {
+			return w.slot, w.err
+		}
+		return nil, p.reject(s, core.ReasonWaited)
+	case <-done:
+		if p.leave(w) {
+			return w.slot, w.err
+		}
+		return nil, p.reject(s, reasonOf(ctx.Err()))
 	}
 }
 
@@ -94,21 +100,21 @@ func reasonOf(err error) core.Reason {
 	return core.ReasonLeft
 }
 
-// leave takes w out of the queue. One that has been answered in the same instant keeps the answer if only its time was
-// up, and passes a resource on if its caller has gone.
-func (p *Pool[T]) leave(s *settings, w *waiter[T], why core.Reason) (*slot[T], error) {
+// leave takes w out of the queue, and reports whether it has been answered in the same instant. It keeps the answer if only
+// its time was up, and passes a resource on if its caller has gone.
+func (p *Pool[T]) leave(w *waiter[T]) (answered bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case w.place != nil:
 		p.remove(w)
-	case why == core.ReasonWaited || w.err != nil:
-		return w.slot, w.err
+	case w.late || w.err != nil:
+		return true
 	default:
 		p.push(w.slot)
 	}
 	p.serve()
-	return nil, p.rejected(s, why)
+	return false
 }
 
 // remove takes w out of the queue. mu is held.

@@ -11,11 +11,14 @@ import (
 // grace is how much later than MaxWait a waiter may be served: timers fire late.
 const grace = time.Millisecond
 
-// request is a call that cannot be served at once, or must not overtake those who wait.
+// request is a call that cannot be served at once, or must not overtake those who wait. Its context is anybody's code, and
+// may hang or panic: it is asked before the call is in a line, and after it has left it, and never under the lock.
 type request struct {
 	key     core.Key
 	cost    int64 // units
 	arrived core.Time
+	until   time.Time // its caller's deadline,
+	ends    bool      // if there is one
 }
 
 // bucket returns the key whose bucket a call charges.
@@ -28,7 +31,9 @@ func (l *Limiter) bucket(k core.Key) core.Key {
 
 // wait decides on a call by the queue. It fills in d.
 func (l *Limiter) wait(ctx context.Context, c core.Call, cost int64, d *core.Decision) {
-	r := request{l.bucket(c.Key), cost, d.Now}
+	r := request{key: l.bucket(c.Key), cost: cost, arrived: d.Now}
+	r.until, r.ends = ctx.Deadline()
+	gone := ctx.Done()
 	var w *waiter // nil until it is in a line
 	for {
 		s, v := l.moment(d.Now)
@@ -38,16 +43,16 @@ func (l *Limiter) wait(ctx context.Context, c core.Call, cost int64, d *core.Dec
 			continue
 		}
 		d.By = &s.Policy
-		next, pause := l.step(ctx, s, v, r, w, d)
+		next, pause := l.step(s, v, r, w, d)
 		l.lines.mu.Unlock()
 		if next == nil {
 			return
 		}
 		w = next
-		err := w.pause(ctx, pause)
+		alive := w.pause(gone, pause)
 		d.Now = core.Now()
-		if err != nil {
-			l.abandon(w, err, d)
+		if !alive {
+			l.abandon(ctx, w, d)
 			return
 		}
 	}
@@ -56,11 +61,10 @@ func (l *Limiter) wait(ctx context.Context, c core.Call, cost int64, d *core.Dec
 // step makes one attempt for r, which waits as w, or not yet if that is nil. It returns nil when d is final, and
 // otherwise the place in line and how long to pause: negative for one that is not the head, and has no time of its own.
 // lines.mu is held.
-func (l *Limiter) step(ctx context.Context, s *settings, v int64, r request, w *waiter, d *core.Decision,
-) (*waiter, time.Duration) {
+func (l *Limiter) step(s *settings, v int64, r request, w *waiter, d *core.Decision) (*waiter, time.Duration) {
 	short, ahead, final := l.attempt(s, v, r, w, d)
 	if !final {
-		if reason := giveUp(ctx, s, short, r, w != nil, d.Now); reason != 0 {
+		if reason := giveUp(s, short, r, w != nil, d.Now); reason != 0 {
 			l.refuse(d, s, reason, short, r.cost)
 			final = true
 		}
@@ -110,15 +114,14 @@ func (l *Limiter) attempt(s *settings, v int64, r request, w *waiter, d *core.De
 }
 
 // giveUp says why a call that lacks short units should not wait (any longer); 0 if it should.
-func giveUp(ctx context.Context, s *settings, short int64, r request, waiting bool, now core.Time) core.Reason {
+func giveUp(s *settings, short int64, r request, waiting bool, now core.Time) core.Reason {
 	if s.Policy.Mode == core.Shadow || r.cost > s.Derived.burst || !waiting && s.Config.MaxWait == 0 {
 		return core.ReasonLimited
 	}
 	left := s.Derived.wait(short)
 	total := now.Add(left).Sub(r.arrived)
-	deadline, limited := ctx.Deadline()
 	switch {
-	case limited && left > time.Until(deadline), !waiting && total > s.Config.MaxWait:
+	case r.ends && left > time.Until(r.until), !waiting && total > s.Config.MaxWait:
 		return core.ReasonTooLong
 	case waiting && total > s.Config.MaxWait+grace:
 		return core.ReasonWaited
@@ -126,8 +129,8 @@ func giveUp(ctx context.Context, s *settings, short int64, r request, waiting bo
 	return 0
 }
 
-// pause sleeps until w is nudged, d is over (never, if negative) or ctx ends.
-func (w *waiter) pause(ctx context.Context, d time.Duration) error {
+// pause sleeps until w is nudged, d is over (never, if negative) or its caller is gone, and reports whether it is not.
+func (w *waiter) pause(gone <-chan struct{}, d time.Duration) (alive bool) {
 	var fire <-chan time.Time
 	if d >= 0 {
 		t := time.NewTimer(d)
@@ -137,20 +140,20 @@ func (w *waiter) pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-w.wake:
 	case <-fire:
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-gone:
+		return false
 	}
-	return nil
+	return true
 }
 
 // abandon takes a waiter whose context ended out of its line. It has charged nothing.
-func (l *Limiter) abandon(w *waiter, err error, d *core.Decision) {
+func (l *Limiter) abandon(ctx context.Context, w *waiter, d *core.Decision) {
 	l.lines.mu.Lock()
 	l.lines.leave(w)
 	l.lines.mu.Unlock()
+	l.count.Add(countRejected, 1)
 	d.Reason = core.ReasonLeft
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		d.Reason = core.ReasonExpired
 	}
-	l.count.Add(countRejected, 1)
 }

@@ -223,10 +223,9 @@ func (c *call) again(ctx context.Context, err *error) (delay time.Duration, paid
 
 // wait waits for the next attempt. If the caller leaves, the budget gets its token back.
 func (c *call) wait(ctx context.Context, delay time.Duration, paid core.Time, err *error) bool {
-	if sleep(ctx, delay) {
+	if c.pause(ctx, delay, paid) {
 		return true
 	}
-	c.r.budget.Refund(paid)
 	*err = c.giveUp(ctx, gone(ctx), *err)
 	return false
 }
@@ -288,6 +287,17 @@ func gone(ctx context.Context) Reason {
 		return ReasonExpired
 	}
 	return ReasonLeft
+}
+
+// pause waits for d and reports whether ctx is still alive then. If not, or if it panics, the token that was taken at time
+// paid goes back.
+func (c *call) pause(ctx context.Context, d time.Duration, paid core.Time) (alive bool) {
+	defer func() {
+		if !alive {
+			c.r.budget.Refund(paid)
+		}
+	}()
+	return sleep(ctx, d)
 }
 
 // sleep waits for d and reports whether ctx is still alive then.

@@ -80,9 +80,9 @@ const (
 
 // detach runs fn in a goroutine of its own until it ends, or ctx is done and there is a place to leave it in.
 func detach[T any](ctx context.Context, t *Timeout, by *core.Policy, fn func(context.Context) (T, error)) (v T, err error) {
-	f := &flight[T]{ended: make(chan struct{})}
+	f, done := &flight[T]{ended: make(chan struct{})}, ctx.Done()
 	go f.run(ctx, t, by, fn)
-	if f.leave(ctx, t) {
+	if f.leave(done, t) {
 		return v, ctx.Err()
 	}
 	switch f.exit {
@@ -94,12 +94,13 @@ func detach[T any](ctx context.Context, t *Timeout, by *core.Policy, fn func(con
 	return f.value, f.err
 }
 
-// leave waits until the function has ended, and returns false, or until ctx is done and there is a place to leave it in.
-func (f *flight[T]) leave(ctx context.Context, t *Timeout) bool {
+// leave waits until the function has ended, and returns false, or until its context is done and there is a place to leave
+// it in.
+func (f *flight[T]) leave(done <-chan struct{}, t *Timeout) bool {
 	select {
 	case <-f.ended:
 		return false
-	case <-ctx.Done():
+	case <-done:
 	}
 	if !t.left.take(f.ended) {
 		return false

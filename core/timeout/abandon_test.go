@@ -212,7 +212,7 @@ func TestEndedWhileLeaving(t *testing.T) {
 		f := &flight[int]{ended: make(chan struct{})}
 		f.settled.Store(true)
 		close(f.ended)
-		if f.leave(gone, to) {
+		if f.leave(gone.Done(), to) {
 			t.Fatal("a function that has ended is left behind")
 		}
 	}

@@ -162,6 +162,12 @@ func TestTurnedAwayBelowTheMedian(t *testing.T) {
 		if _, err := Do(bg, to, works(1, 0)); err != nil {
 			t.Errorf("no deadline: %v", err)
 		}
+		quick := mustNew(t, Config{Limit: time.Second, RestQuantile: 0.5, MinRest: 5 * ms}, Hooks{})
+		feed(bg, quick, 50, works(1, ms))
+		time.Sleep(refresh)
+		if floor := quick.Snapshot().Floor; floor != 5*ms {
+			t.Errorf("with calls quicker than MinRest the floor is %v", floor)
+		}
 		if s := to.Snapshot(); s.Rejected != 2 || s.Floor < 90*ms || s.Floor > 110*ms || s.Limit != time.Second {
 			t.Errorf("%d rejected, floor %v, limit %v", s.Rejected, s.Floor, s.Limit)
 		}
