@@ -27,9 +27,10 @@ type Limiter struct {
 	room atomic.Uint64 // a room; written by every call
 	_    [stripe.Line]byte
 
-	beside   atomic.Int64 // slots of calls that shadow and disabled mode let run without asking
-	counters counters
-	arrived  [levels]atomic.Uint32 // calls that came while the machine is pressed, by level
+	beside    atomic.Int64 // slots of calls that shadow and disabled mode let run without asking
+	counters  counters
+	arrived   [levels]atomic.Uint32 // calls that came while the machine is pressed, by level
+	appointed atomic.Int64          // core.Time: all times before it are given away to calls that are to come back
 
 	mu    sync.Mutex // guards what follows
 	m     *machine
@@ -48,6 +49,7 @@ type gate struct {
 	thin    atomic.Uint64       // calls whose number has one of these bits are not timed
 	due     atomic.Int64        // core.Time of the next tick
 	turn    atomic.Uint64
+	pace    atomic.Int64 // nanoseconds between two rejected calls that may come back
 	slow    atomic.Int64 // nanoseconds after which a call that was given up counts as a slow one; 0: not known
 }
 
@@ -74,6 +76,7 @@ func New(name string, c Config, h Hooks) (*Limiter, error) {
 	}
 	full := l.Config()
 	l.m = first(&full)
+	l.appointed.Store(int64(longAgo))
 	l.gate.due.Store(int64(longAgo)) // the first call that ends starts the clock
 	l.publish(&full, 0)
 	return l, nil
@@ -188,11 +191,23 @@ func (l *Limiter) conclude(s *settings, c core.Call, cost int64, d *core.Decisio
 		l.count.Add(countShadowed, 1)
 		return l.letRun(c)
 	}
-	if after := s.Config.RetryAfter; after > 0 {
+	if s.Config.RetryAfter > 0 {
+		after := l.appoint(s.Config.RetryAfter, d.Now)
 		d.RetryAfter = after/2 + time.Duration(fraction(l.random())*float64(after))
 	}
 	l.count.Add(countRejected, 1)
 	return core.Permit{}
+}
+
+// appoint returns after how long a call that is rejected may come back.
+func (l *Limiter) appoint(after time.Duration, now core.Time) time.Duration {
+	for {
+		next := l.appointed.Load()
+		at, then := appoint(core.Time(next), now, after, time.Duration(l.gate.pace.Load()))
+		if l.appointed.CompareAndSwap(next, int64(then)) {
+			return at.Sub(now)
+		}
+	}
 }
 
 // fraction makes a number in [0,1) of random bits.

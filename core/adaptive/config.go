@@ -61,8 +61,9 @@ type Config struct {
 	ShareCritical      core.Ratio `default:"0.9" range:"0.01..1"`
 	ShareSheddablePlus core.Ratio `default:"0.8" range:"0.01..1"`
 	ShareSheddable     core.Ratio `default:"0.7" range:"0.01..1"`
-	// RetryAfter is what a rejected call is told, give or take a half, so that the rejected do not come back in step.
-	// Default 1s. Range 1ms to 1h, or none.
+	// RetryAfter is what a rejected call is told at least, give or take a half, so that the rejected do not come back in
+	// step. The more are rejected the longer it gets, up to 60 times that; see package doc. Default 1s. Range 1ms to 1h, or
+	// none.
 	RetryAfter time.Duration `default:"1s" range:"1ms..1h|none"`
 	// Mode is enforce, shadow or disabled. Default enforce.
 	Mode core.Mode `range:"enforce|shadow|disabled"`

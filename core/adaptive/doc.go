@@ -72,6 +72,16 @@
 // passes and finds no slot queues by class. While more critical calls come (within the last ten seconds), the other
 // classes may fill only their share of the limit. Health checks are for the adapter to exempt.
 //
+// # What the rejected are told
+//
+// Retries of rejected calls are rejected too, and that costs. Budgets bound them for each client; ten thousand clients
+// with one call each have tokens for all their retries, and only the limiter sees them together. So it makes
+// appointments: it tells the rejected to come back one after the other, RetryAfter from now at the earliest, and no more
+// of them than a twentieth of the calls that the slots carry. (What they carry is often twice what the backend does: a
+// limit has room for a queue.) As long as that is enough each is told RetryAfter, give or take a half. Beyond it the
+// times lie further and further ahead, up to 60 times RetryAfter: whoever cannot wait that long, since its deadline or
+// its MaxHint (core/retry) is nearer, does not ask again.
+//
 // # Modes
 //
 // In shadow mode calls that get slots take them; others run beside the limit and take none (Decision.Reason says what

@@ -45,6 +45,8 @@ const (
 	enough    = 512              // latencies in a window; of more, every second is taken, or fourth, ...
 	few       = enough / 4
 	maxThin   = 63
+	invited   = 0.05 // of the calls that the slots carry: so many rejected ones are told to come back in that time
+	longest   = 60   // times RetryAfter: nobody is told to wait longer
 )
 
 // first returns a machine before any call.
@@ -133,6 +135,18 @@ func (m *machine) capacity(c *Config, admitted uint64, span time.Duration) float
 		rate = max(rate, m.effective(c)/m.base.now.latency*float64(time.Second))
 	}
 	return rate
+}
+
+// pace is the time between two calls that are told to come back; 0 if it is not known what the slots carry.
+func (m *machine) pace(c *Config) time.Duration {
+	return time.Duration(m.base.now.latency / (invited * m.effective(c)))
+}
+
+// appoint says when a call that is rejected now may come back, if next is the earliest time that is not given away, and
+// gives that time away.
+func appoint(next, now core.Time, after, pace time.Duration) (at, then core.Time) {
+	at = min(max(next, now.Add(after)), now.Add(longest*after))
+	return at, at.Add(pace)
 }
 
 // press begins to count calls by level, when one has been held back.

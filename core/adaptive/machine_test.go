@@ -343,6 +343,38 @@ func TestCaps(t *testing.T) {
 	want(20, all(100, 54, 48, 42))
 }
 
+// TestAppoint: rejected calls are told to come back one after the other, at the pace of a twentieth of what the slots carry.
+func TestAppoint(t *testing.T) {
+	c := prepared(t, Config{})
+	m := first(&c)
+	if p := m.pace(&c); p != 0 {
+		t.Errorf("before anything is known the pace is %v", p)
+	}
+	m.limit, m.base.now.latency = 40.9, float64(100*ms) // 400 calls a second
+	if p := m.pace(&c); p != 50*ms {
+		t.Errorf("pace %v", p)
+	}
+	for _, test := range []struct {
+		name     string
+		next     core.Time
+		pace     time.Duration
+		at, then time.Duration // from now
+	}{
+		{"nobody before", longAgo, 50 * ms, time.Second, 1050 * ms},
+		{"the last one long ago", 7, 50 * ms, time.Second, 1050 * ms},
+		{"one just before", 10 + core.Time(1050*ms), 50 * ms, 1050 * ms, 1100 * ms},
+		{"many before", 10 + core.Time(time.Hour), 50 * ms, time.Minute, time.Minute + 50*ms},
+		{"no pace", longAgo, 0, time.Second, time.Second},
+		{"a pace of hours", longAgo, 9 * time.Hour, time.Second, 9*time.Hour + time.Second},
+	} {
+		const now = 10
+		at, then := appoint(test.next, now, time.Second, test.pace)
+		if at.Sub(now) != test.at || then.Sub(now) != test.then {
+			t.Errorf("%s: at %v, then %v, want %v and %v", test.name, at.Sub(now), then.Sub(now), test.at, test.then)
+		}
+	}
+}
+
 func TestLine(t *testing.T) {
 	c := prepared(t, Config{})
 	var l line

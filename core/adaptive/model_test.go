@@ -24,6 +24,8 @@ type model struct {
 	rejected uint64
 	shadowed uint64
 
+	appointed core.Time
+
 	sum     tally
 	refused bool
 	ranks   uint32
@@ -38,6 +40,7 @@ type model struct {
 // shown is what calls see of the machine: its state at the last tick or change.
 type shown struct {
 	caps [ranks]int64
+	pace time.Duration
 	due  core.Time
 	turn uint64
 	slow time.Duration
@@ -54,6 +57,7 @@ type try struct {
 	state  tryState
 	beside bool
 	reason core.Reason
+	hint   time.Duration
 
 	w         *waiter
 	s         *settings
@@ -71,13 +75,13 @@ const (
 )
 
 func newModel(c Config) *model {
-	m := &model{c: c, m: first(&c)}
+	m := &model{c: c, m: first(&c), appointed: longAgo}
 	m.show(0)
 	return m
 }
 
 func (m *model) show(now core.Time) {
-	m.shown = shown{m.m.caps(&m.c, now), longAgo, turnOf(now), time.Duration(m.c.Tolerance * m.m.base.value)}
+	m.shown = shown{m.m.caps(&m.c, now), m.m.pace(&m.c), longAgo, turnOf(now), time.Duration(m.c.Tolerance * m.m.base.value)}
 	if m.m.started {
 		m.shown.due = m.m.due
 	}
@@ -132,7 +136,7 @@ func (m *model) arrive(x *try) {
 		at := level(r, x.call.Key, m.shown.turn, 0)
 		m.arrived[at]++
 		if at > m.m.shed.cut {
-			m.turnAway(x, core.ReasonShed)
+			m.turnAway(x, core.ReasonShed, m.now)
 			return
 		}
 	}
@@ -145,11 +149,11 @@ func (m *model) arrive(x *try) {
 	m.refused = true
 	m.press()
 	if m.c.Mode == core.Shadow || m.c.Queue == core.None {
-		m.turnAway(x, core.ReasonFull)
+		m.turnAway(x, core.ReasonFull, m.now)
 		return
 	}
 	if m.waiting() >= int(m.c.Queue) && !m.pushOut(r) {
-		m.turnAway(x, core.ReasonFull)
+		m.turnAway(x, core.ReasonFull, core.Now()) // Acquire would have waited, and so reads the clock
 		return
 	}
 	var most time.Duration
@@ -183,7 +187,7 @@ func (m *model) letRun(x *try) {
 	m.let++
 }
 
-func (m *model) turnAway(x *try, r core.Reason) {
+func (m *model) turnAway(x *try, r core.Reason, now core.Time) {
 	if m.c.Mode == core.Shadow {
 		x.reason = r.InShadow()
 		m.shadowed++
@@ -192,6 +196,9 @@ func (m *model) turnAway(x *try, r core.Reason) {
 	}
 	m.rejected++
 	x.state, x.reason = gone, r
+	var at core.Time
+	at, m.appointed = appoint(m.appointed, now, m.c.RetryAfter, m.shown.pace)
+	x.hint = at.Sub(now)
 }
 
 func (m *model) pushOut(r int) bool {
@@ -199,7 +206,7 @@ func (m *model) pushOut(r int) bool {
 		if ln := &m.lines[victim]; len(ln.calls) > 0 && (victim > r || ln.last) {
 			x := ln.calls[0]
 			m.remove(x)
-			m.turnAway(x, core.ReasonFull)
+			m.turnAway(x, core.ReasonFull, m.now)
 			return true
 		}
 	}
@@ -263,7 +270,7 @@ func (m *model) finish(x *try, o core.Outcome) {
 func (m *model) expire(x *try) {
 	if x.state == waits {
 		m.remove(x)
-		m.turnAway(x, core.ReasonWaited)
+		m.turnAway(x, core.ReasonWaited, m.now)
 		m.grant()
 	}
 }
@@ -422,6 +429,8 @@ func (p *pair) differ() string {
 			return fmt.Sprintf("call %d waits and should not (%v)", i, x.reason)
 		case x.concluded && x.d.Reason != x.reason:
 			return fmt.Sprintf("call %d: %v, want %v", i, x.d.Reason, x.reason)
+		case x.concluded && (x.d.RetryAfter-x.hint).Abs() > 1: // the jitter is that of a random number of a half
+			return fmt.Sprintf("call %d may come back after %v, want %v", i, x.d.RetryAfter, x.hint)
 		}
 	}
 	p.tries = slices.DeleteFunc(p.tries, func(x *try) bool { return x.state == gone })

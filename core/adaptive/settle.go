@@ -107,6 +107,7 @@ func (l *Limiter) publish(c *Config, now core.Time) {
 	l.gate.thin.Store(l.m.thin)
 	l.gate.cut.Store(int32(l.m.shed.cut))
 	l.gate.turn.Store(turnOf(now))
+	l.gate.pace.Store(int64(l.m.pace(c)))
 	l.gate.slow.Store(int64(c.Tolerance * l.m.base.value))
 	l.gate.pressed.Store(l.m.pressed)
 	if l.m.started {

@@ -37,6 +37,7 @@ type outage struct {
 	limiter *adaptive.Limiter // nil: the server takes everything in
 	cost    time.Duration     // of a rejection, of a worker's time
 	bar     float64
+	whole   bool
 
 	mu       sync.Mutex             // guards what follows
 	idle     [workers]time.Duration // from when on, in the server's time, which stands still in the stall
@@ -153,17 +154,18 @@ func (c *crew) refill() {
 
 // arm is one trial of an experiment.
 type arm struct {
-	load float64 // of the capacity
-	cost float64 // of a rejection, of a call's
-	open bool    // no limiter
-	bar  float64 // the share of the requests answered at which the overload is over
+	load  float64 // of the capacity
+	cost  float64 // of a rejection, of a call's
+	open  bool    // no limiter
+	bar   float64 // the share of the requests answered at which the overload is over
+	whole bool    // goes on for a minute after it
 }
 
 // run lets requests come at random times, each from one of the clients, until the overload is seen to be over. The seed
 // is that of the requests; the retries and the limiter draw numbers of their own.
 func (a arm) run(t *testing.T, seed uint64, c *crew) *outage {
 	t.Helper()
-	o := &outage{cost: time.Duration(a.cost * float64(service)), bar: a.bar}
+	o := &outage{cost: time.Duration(a.cost * float64(service)), bar: a.bar, whole: a.whole}
 	c.refill()
 	synctest.Test(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 47))
@@ -191,7 +193,7 @@ func (o *outage) comes() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	at := o.second()
-	if at >= seconds || o.asked[at] == 0 && o.recovery(at) != never {
+	if at >= seconds || !o.whole && o.asked[at] == 0 && o.recovery(at) != never {
 		return false
 	}
 	o.requests++
@@ -215,16 +217,21 @@ const never = 1 << 30
 func (o *outage) recovery(now int) int {
 	const first = int(restored / time.Second)
 	for from := first; from+5 <= now; from++ {
-		asked, answered := 0, 0
-		for i := from; i < from+5; i++ {
-			asked += o.asked[i]
-			answered += o.answered[i]
-		}
-		if float64(answered) >= o.bar*float64(asked) {
+		if o.share(from, from+5) >= o.bar {
 			return from - first
 		}
 	}
 	return never
+}
+
+// share is the requests answered in some seconds, as a share of those that came.
+func (o *outage) share(from, to int) float64 {
+	asked, answered := 0, 0
+	for i := from; i < to; i++ {
+		asked += o.asked[i]
+		answered += o.answered[i]
+	}
+	return float64(answered) / float64(asked)
 }
 
 // amplification is attempts a request.
