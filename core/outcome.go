@@ -42,6 +42,7 @@ var ErrTimeout = errors.New("mw: timeout")
 //
 //	err is nil                               Success
 //	a *Rejection in the chain                Ignored
+//	an error with Outcome() Outcome          what that says: an adapter has classified an answer
 //	ErrTimeout in the chain                  Timeout
 //	ctx is done, whatever the error          ClassifyDone: Timeout, Expired or Canceled
 //	context.Canceled in the chain            Canceled: somebody above us gave up, or one who shared the call
@@ -56,6 +57,12 @@ func Classify(ctx context.Context, err error) Outcome {
 	}
 	if _, ok := errors.AsType[*Rejection](err); ok {
 		return Ignored
+	}
+	if e, ok := errors.AsType[interface {
+		error
+		Outcome() Outcome
+	}](err); ok {
+		return e.Outcome()
 	}
 	switch {
 	case errors.Is(err, ErrTimeout):

@@ -48,12 +48,20 @@ func TestClassify(t *testing.T) {
 		{"the caller gave up after a deadline below", canceled, context.DeadlineExceeded, Canceled},
 		{"a context that is not ours to see", live, fmt.Errorf("get: %w", context.Canceled), Canceled},
 		{"a deadline below", live, fmt.Errorf("get: %w", context.DeadlineExceeded), Timeout},
+		{"an answer that an adapter has classified", live, fmt.Errorf("get: %w", answered(Overload)), Overload},
+		{"an answer, the caller gone since", canceled, answered(Failure), Failure},
+		{"our rejection in an answer", live, errors.Join(answered(Failure), rejected), Ignored},
 	} {
 		if got := Classify(tt.ctx, tt.err); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }
+
+type answered Outcome
+
+func (a answered) Error() string    { return "answered" }
+func (a answered) Outcome() Outcome { return Outcome(a) }
 
 func TestAbandoned(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -82,8 +82,8 @@
 //
 // Not for calls that must not happen twice: mark their errors Permanent, or do not come here. Not at every tier: once,
 // as far out as the call can be repeated cheaply, or as near to the failure as it can be told to have passed. Inside it
-// belong what each attempt must pay for: rate limit, breaker, bulkhead. The time of an attempt whose result is read later,
-// such as the body of a response, is not for AttemptTimeout: that ends when fn returns.
+// belong what each attempt must pay for: rate limit, breaker, bulkhead. A result that is read later, such as the body of a
+// response, needs DoKeeping: with Do its context ends, and its AttemptTimeout with it, when fn returns.
 //
 // Units: MaxAttempts is a count, delays and times are a time.Duration, Factor and Spread are shares of a delay.
 package retry

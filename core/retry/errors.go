@@ -125,6 +125,18 @@ func (e *Error) Is(target error) bool {
 // As lets errors.As find what it looks for in Cause.
 func (e *Error) As(target any) bool { return e.Cause != nil && errors.As(e.Cause, target) }
 
+// Timeout reports whether the last error was a timeout, as a net.Error does, or the caller's deadline passed.
+func (e *Error) Timeout() bool {
+	if e.Reason == ReasonExpired {
+		return true
+	}
+	t, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](e.Last)
+	return ok && t.Timeout()
+}
+
 // Permanent returns err marked as not to be retried, by this retry and by those further out. nil stays nil. An error of
 // your own says the same by a method Permanent() bool that returns true.
 func Permanent(err error) error {

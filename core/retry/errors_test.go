@@ -68,3 +68,26 @@ func TestErrorText(t *testing.T) {
 		}
 	}
 }
+
+type slow bool
+
+func (slow) Error() string   { return "slow" }
+func (s slow) Timeout() bool { return bool(s) }
+
+// *url.Error asks the error it holds, and nothing beneath, so an *Error in between hid that a request had timed out.
+func TestErrorSaysWhetherItWasATimeout(t *testing.T) {
+	for _, tt := range []struct {
+		e    Error
+		want bool
+	}{
+		{Error{Reason: ReasonAttempts, Last: fmt.Errorf("get: %w", slow(true))}, true},
+		{Error{Reason: ReasonAttempts, Last: slow(false)}, false},
+		{Error{Reason: ReasonAttempts, Last: errDown}, false},
+		{Error{Reason: ReasonExpired, Last: errDown}, true},
+		{Error{Reason: ReasonLeft}, false},
+	} {
+		if tt.e.Timeout() != tt.want {
+			t.Errorf("%v: %v", &tt.e, !tt.want)
+		}
+	}
+}

@@ -57,10 +57,40 @@ func New(name string, c Config, h Hooks) (*Retry, error) {
 // first attempt, fn does not run. fn's context carries the attempt's number from the second on (see Attempt), and ends
 // with the attempt if AttemptTimeout is set; an fn that does not heed it is waited for. Panic and runtime.Goexit of fn go
 // on untouched; there is no further attempt. A nil fn is an error.
-func Do[T any](ctx context.Context, r *Retry, fn func(context.Context) (T, error)) (v T, err error) {
+func Do[T any](ctx context.Context, r *Retry, fn func(context.Context) (T, error)) (T, error) {
 	if fn == nil {
+		var v T
 		return v, errNoFunction
 	}
+	c := call{}
+	return repeat(ctx, r, &c, fn, nil)
+}
+
+// DoKeeping is Do for results that hold something until they are read, such as the body of a response. discard, if it is not
+// nil, is given the result of each attempt that another one is to follow, before the delay, and closes it; that result
+// is never returned, also if the caller leaves during the delay. What the last attempt brought is returned with its
+// error, whatever that is.
+//
+// The context of the attempt whose result is returned ends when release is called, with ctx, or when AttemptTimeout has
+// passed, which so covers the reading too. Call release when the result is done with, once or more often, from any
+// goroutine; it is never nil.
+func DoKeeping[T any](ctx context.Context, r *Retry, fn func(context.Context) (T, error), discard func(T, error),
+) (v T, release context.CancelFunc, err error) {
+	if fn == nil {
+		return v, nothing, errNoFunction
+	}
+	c := call{keep: true}
+	v, err = repeat(ctx, r, &c, fn, discard)
+	if c.cancel == nil {
+		return v, nothing, err
+	}
+	return v, c.cancel, err
+}
+
+func nothing() {}
+
+func repeat[T any](ctx context.Context, r *Retry, c *call, fn func(context.Context) (T, error), discard func(T, error),
+) (v T, err error) {
 	s := r.live.Load()
 	if s.Overridden() {
 		s = r.live.At(0)
@@ -69,17 +99,37 @@ func Do[T any](ctx context.Context, r *Retry, fn func(context.Context) (T, error
 	if s.Policy.Mode == core.Disabled {
 		return fn(ctx)
 	}
-	c := call{r: r, s: s}
+	c.r, c.s = r, s
 	if s.Policy.Mode == core.Enforce && ctx.Err() != nil {
 		return v, c.fail(gone(ctx), nil, context.Cause(ctx))
 	}
 	r.budget.Begin(0)
 	for {
-		v, err = attempt(ctx, &c, fn)
-		if err == nil || !c.again(ctx, &err) {
+		v, err = attempt(ctx, c, fn)
+		if err == nil {
+			return v, nil
+		}
+		last := err
+		delay, paid, again := c.again(ctx, &err)
+		if !again {
+			return v, err
+		}
+		if c.keep {
+			v = drop(c, v, last, discard)
+		}
+		if !c.wait(ctx, delay, paid, &err) {
 			return v, err
 		}
 	}
+}
+
+// drop lets go of the result of an attempt that another one is to follow.
+func drop[T any](c *call, v T, err error, discard func(T, error)) (none T) {
+	defer c.end()
+	if discard != nil {
+		discard(v, err)
+	}
+	return none
 }
 
 // call is one Do.
@@ -87,8 +137,18 @@ type call struct {
 	r       *Retry
 	s       *settings // in force when the call began
 	state   state
-	outcome core.Outcome // of the last attempt
-	cause   error        // core.ErrTimeout if our timeout ended it
+	outcome core.Outcome       // of the last attempt
+	cause   error              // core.ErrTimeout if our timeout ended it
+	cancel  context.CancelFunc // ends the context of the last attempt; nil if it has none of its own
+	keep    bool               // that context outlives the attempt
+}
+
+// end ends the context of the last attempt.
+func (c *call) end() {
+	if c.cancel != nil {
+		c.cancel()
+		c.cancel = nil
+	}
 }
 
 // attempt runs fn once. The budget hears of it also when fn panics or calls runtime.Goexit, and its context ends.
@@ -99,9 +159,7 @@ func attempt[T any](ctx context.Context, c *call, fn func(context.Context) (T, e
 		ctx = WithAttempt(ctx, c.state.attempts)
 	}
 	if d := c.s.Config.AttemptTimeout; d > 0 && c.s.Policy.Mode == core.Enforce {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, d, core.ErrTimeout)
-		defer cancel()
+		ctx, c.cancel = context.WithTimeoutCause(ctx, d, core.ErrTimeout)
 	}
 	finished := false
 	defer func() {
@@ -109,6 +167,9 @@ func attempt[T any](ctx context.Context, c *call, fn func(context.Context) (T, e
 			c.outcome = core.Abandoned(ctx)
 		}
 		c.r.budget.End(c.outcome)
+		if !finished || !c.keep {
+			c.end()
+		}
 	}()
 	v, err = fn(ctx)
 	c.judge(ctx, err)
@@ -139,33 +200,44 @@ func (c *call) judge(ctx context.Context, err error) {
 	}
 }
 
-// again decides after a failed attempt and waits for the next one. If there is none, it makes *err what the call returns.
-func (c *call) again(ctx context.Context, err *error) bool {
-	last := *err
-	delay, why := c.decide(ctx, last)
+// again decides after a failed attempt whether another one is to follow, after which delay, and pays for it. If there is
+// none, it makes *err what the call returns.
+func (c *call) again(ctx context.Context, err *error) (delay time.Duration, paid core.Time, ok bool) {
+	delay, why := c.decide(ctx, *err)
 	if c.s.Policy.Mode != core.Enforce {
 		if why == 0 && c.r.budget.Peek(0) {
 			c.r.count.Add(countShadowed, 1)
 		}
-		return false
+		return 0, 0, false
 	}
 	now := core.Now()
 	if why == 0 && !c.r.budget.Withdraw(now) {
 		why = ReasonBudget
 	}
-	cause := c.cause
-	if why == 0 {
-		if sleep(ctx, delay) {
-			return true
-		}
-		c.r.budget.Refund(now)
-		why = gone(ctx)
+	if why != 0 {
+		*err = c.giveUp(ctx, why, *err)
+		return 0, 0, false
 	}
+	return delay, now, true
+}
+
+// wait waits for the next attempt. If the caller leaves, the budget gets its token back.
+func (c *call) wait(ctx context.Context, delay time.Duration, paid core.Time, err *error) bool {
+	if sleep(ctx, delay) {
+		return true
+	}
+	c.r.budget.Refund(paid)
+	*err = c.giveUp(ctx, gone(ctx), *err)
+	return false
+}
+
+// giveUp is the end of a call that has failed.
+func (c *call) giveUp(ctx context.Context, why Reason, last error) *Error {
+	cause := c.cause
 	if why == ReasonLeft || why == ReasonExpired {
 		cause = context.Cause(ctx)
 	}
-	*err = c.fail(why, last, cause)
-	return false
+	return c.fail(why, last, cause)
 }
 
 // decide asks the machine, with what the shell alone can know.
