@@ -1,6 +1,7 @@
 package httpmw
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -33,6 +34,8 @@ func (e *StatusError) RetryAfter() time.Duration { return e.after }
 
 // Permanent reports whether the request cannot or must not be sent again, or the status says that it is of no use.
 func (e *StatusError) Permanent() bool { return e.final }
+
+func asStatus(err error) (*StatusError, bool) { return errors.AsType[*StatusError](err) }
 
 // failed returns the error of a response that is a failure, nil if it is none. classify nil means ClassifyStatus, and 408
 // and 425 are failures as well.
