@@ -32,12 +32,14 @@ type faultyServer struct {
 	bodies map[string][]string // received, by X-Id
 	keys   map[string][]string // Idempotency-Keys, by X-Id
 	conns  atomic.Int64        // accepted
+
+	statuses map[string][]string // faults done, by X-Id
 }
 
 const faultyBody = "all is well"
 
 func newFaultyServer(t testing.TB, h2 bool) *faultyServer {
-	s := &faultyServer{seen: map[string]int{}, bodies: map[string][]string{}, keys: map[string][]string{}}
+	s := &faultyServer{seen: map[string]int{}, bodies: map[string][]string{}, keys: map[string][]string{}, statuses: map[string][]string{}}
 	s.Server = httptest.NewUnstartedServer(s)
 	s.Config.ErrorLog = quietLog
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -64,12 +66,14 @@ func (s *faultyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := s.seen[id]
 	s.bodies[id] = append(s.bodies[id], string(body))
 	s.keys[id] = append(s.keys[id], r.Header.Get(fieldIdempotencyKey))
-	s.mu.Unlock()
 	faults := r.Header["X-Fault"]
 	if len(faults) == 0 {
 		faults = []string{"ok"}
 	}
-	switch fault := faults[min(n, len(faults))-1]; fault {
+	fault := faults[min(n, len(faults))-1]
+	s.statuses[id] = append(s.statuses[id], fault)
+	s.mu.Unlock()
+	switch fault {
 	case "ok":
 		_, _ = io.WriteString(w, faultyBody)
 	case "reset":
