@@ -124,8 +124,22 @@ func cached(h http.Header) bool {
 	return err != nil
 }
 
+// maxFieldBytes is how long a RateLimit or RateLimit-Policy may be: what is remembered of a server has a bound.
+const maxFieldBytes = 2 << 10
+
+func tooLong(lines []string) bool {
+	n := 0
+	for _, line := range lines {
+		n += len(line)
+	}
+	return n > maxFieldBytes
+}
+
 // read takes in the fields of a rate limit. It reports whether they are well-formed; if not, none counts.
 func (d *said) read(s *quotas, now core.Time, number uint64, h http.Header, most time.Duration) bool {
+	if tooLong(h[fieldRateLimit]) || tooLong(h[fieldRateLimitPolicy]) {
+		return false
+	}
 	limits, err := d.limit.List(h[fieldRateLimit])
 	if err != nil {
 		return false

@@ -111,6 +111,7 @@ func TestRateLimitFields(t *testing.T) {
 		{`"b";t=5`, "", false, ""}, {`"b";r=-1;t=5`, "", false, ""}, {`"b";r=1.5;t=5`, "", false, ""}, {`"b";r="1";t=5`, "", false, ""},
 		{`"b";r=1;t=-1`, "", false, ""}, {`"b";r=1;t=x`, "", false, ""}, {`b;r=1;t=1`, "", false, ""}, {`"";r=1;t=1`, "", false, ""},
 		{`("b");r=1;t=1`, "", false, ""}, {`"a";r=0;t=5, "b"`, "", false, ""}, {`"a";r=0;t=5`, `"a`, false, ""},
+		{`"a";r=1;t=5, "` + strings.Repeat("b", maxFieldBytes) + `";r=1;t=5`, "", false, ""},
 		{`limit=100, remaining=50, reset=5`, "", false, ""}, {`100`, "", false, ""},
 	} {
 		var d said
