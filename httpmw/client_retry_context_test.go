@@ -223,3 +223,31 @@ func TestClientRetryAllocations(t *testing.T) {
 	post := request(t.Context(), "POST", strings.NewReader("x"))
 	equal(t, "POST", testing.AllocsPerRun(200, func() { _, _ = rt.RoundTrip(post) }), 0)
 }
+
+// The peer of an upgraded connection may be done sending while it still listens.
+func TestClientRetryConnectionOutlivesItsReader(t *testing.T) {
+	var ctx context.Context
+	rt := ClientRetry(newRetry(t, retry.Config{AttemptTimeout: hang}))(trip(func(r *http.Request) (*http.Response, error) {
+		ctx = r.Context()
+		conn := struct {
+			io.Reader
+			io.WriteCloser
+		}{strings.NewReader(""), discardCloser{}}
+		return &http.Response{StatusCode: 101, Header: http.Header{}, Body: conn}, nil
+	}))
+	resp, err := rt.RoundTrip(outgoing(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := resp.Body.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("read %v", err)
+	}
+	equal(t, "ended by the end of reading", ctx.Err() != nil, false)
+	resp.Body.Close()
+	equal(t, "ended by Close", ctx.Err() != nil, true)
+}
+
+type discardCloser struct{}
+
+func (discardCloser) Write(p []byte) (int, error) { return len(p), nil }
+func (discardCloser) Close() error                { return nil }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -127,10 +126,9 @@ func (s *faultyServer) request(ctx context.Context, method, id string, body io.R
 
 // countingTransport counts what goes through it and which bodies are still open.
 type countingTransport struct {
-	next     http.RoundTripper
-	sent     atomic.Int64
-	open     atomic.Int64
-	requests atomic.Int64 // bodies of requests that are open
+	next http.RoundTripper
+	sent atomic.Int64
+	open atomic.Int64
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -176,17 +174,6 @@ func clientOf(t testing.TB, s *faultyServer, mw func(http.RoundTripper) http.Rou
 	counting := &countingTransport{next: tr}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: mw(counting)}, counting
-}
-
-// reused counts the connections that requests with the context are given.
-func reused(ctx context.Context, fresh, again *atomic.Int64) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		if info.Reused {
-			again.Add(1)
-		} else {
-			fresh.Add(1)
-		}
-	}})
 }
 
 func newRetry(t testing.TB, c retry.Config, h ...retry.Hooks) *retry.Retry {
