@@ -60,27 +60,14 @@ func newClientGuards(name string, list []Guarded) func(http.RoundTripper) http.R
 	checkGuards(name, list)
 	list = append([]Guarded(nil), list...)
 	return func(next http.RoundTripper) http.RoundTripper {
-		if next == nil {
-			panic("httpmw: " + name + ": nil RoundTripper")
-		}
-		return &clientGuards{list: list, next: next}
+		return &clientGuards{clientLayer: newClientLayer(name, next), list: list}
 	}
 }
 
 // clientGuards is the one adapter between guards and RoundTrippers.
 type clientGuards struct {
+	clientLayer
 	list []Guarded
-	next http.RoundTripper
-}
-
-// Unwrap returns the RoundTripper behind the guards.
-func (t *clientGuards) Unwrap() http.RoundTripper { return t.next }
-
-// CloseIdleConnections passes on what http.Client.CloseIdleConnections asks for.
-func (t *clientGuards) CloseIdleConnections() {
-	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
 }
 
 // clientCall is the permits of one request.

@@ -26,6 +26,16 @@
 // record if that writer unwraps to it, and otherwise (http.TimeoutHandler, which runs its handler in another
 // goroutine) get a record of their own that starts as a copy.
 //
+// # Clients
+//
+// The Client middlewares are plain func(http.RoundTripper) http.RoundTripper and join by mw.Chain as well, the outermost
+// first:
+//
+//	ClientRequestID > ClientRetry > ClientHedge > ClientPace > ClientThrottle > guards > Transport
+//
+// What is sent again pays again: for the pace, the throttle, the limits and the breaker. All of them leave the caller's
+// request as it is, close its Body in any case, and return bodies that live until they are read or closed.
+//
 // # Truncation is visible
 //
 // A response that has begun and cannot be finished is aborted, never ended cleanly: the client sees an unexpected EOF

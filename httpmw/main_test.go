@@ -150,3 +150,6 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 
 // quiet is a logger for panics that a test means to cause.
 var quiet = slog.New(slog.DiscardHandler)
+
+// quietLog is the same for an http.Server.
+var quietLog = log.New(io.Discard, "", 0)
