@@ -22,8 +22,8 @@ type ServerTimingConfig struct {
 	Max int `default:"16" range:"1..64"`
 	// NoTotal leaves out "total", the time from the first middleware of this package to the header. Default false.
 	NoTotal bool
-	// Trailer sends what is added after the header in a trailer, if the protocol has room for one: HTTP/2, or HTTP/1.1
-	// with a body of unknown length. Default false: it is dropped.
+	// Trailer sends what is added after the header in a trailer, where there is room for one: on HTTP/2, and on HTTP/1.1
+	// if the body is sent in chunks, as one that is flushed is. Default false: it is dropped.
 	Trailer bool
 }
 
@@ -36,7 +36,7 @@ func (c ServerTimingConfig) Validate() error {
 }
 
 // ServerTiming returns a middleware that sends the timings which handlers add with AddServerTiming in a Server-Timing field
-// (W3C Server Timing), where browsers show them. The total comes first; what the handler has set itself stays. Scripts of
+// (W3C Server Timing), where browsers show them. The total comes last; what the handler has set itself stays. Scripts of
 // other origins see them only if the response has a Timing-Allow-Origin field, which is the handler's to set.
 //
 // A request that is not allowed costs nothing. It fails if the Config does not validate.
@@ -73,6 +73,7 @@ type serverTiming struct{ ServerTimingConfig }
 func (m *serverTiming) serve(x *exchange, w http.ResponseWriter, r *http.Request, next http.Handler) {
 	if x.rec.timings == nil && (m.Public || m.Allow(r)) {
 		t := &timings{m: m, left: m.Max}
+		t.text = t.buf[:0]
 		x.rec.timings = t
 		x.beforeHeader(t)
 		x.rec.atEnd(t)
@@ -88,6 +89,7 @@ type timings struct {
 	left int
 	text []byte // not sent yet
 	sent bool   // the header is
+	buf  [192]byte
 }
 
 func (t *timings) add(name string, d time.Duration, desc string) bool {
@@ -101,46 +103,29 @@ func (t *timings) add(name string, d time.Duration, desc string) bool {
 	return true
 }
 
-// take returns what is to be sent now; after it only a trailer is left.
-func (t *timings) take() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	text := string(t.text)
-	t.text, t.sent = t.text[:0], true
-	return text
-}
-
-// close is take for the last time.
-func (t *timings) close() string {
-	text := t.take()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.left = 0
-	return text
-}
-
+// beforeHeader sends what there is; after it only a trailer is left.
 func (t *timings) beforeHeader(x *exchange, _ int) {
-	h, text := x.Header(), t.take()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !t.m.NoTotal {
-		total := string(appendTiming(nil, "total", time.Since(x.rec.start), ""))
-		if text != "" {
-			total += ", "
-		}
-		text = total + text
+		t.text = appendTiming(t.text, "total", time.Since(x.rec.start), "")
 	}
-	if text != "" {
-		h[fieldServerTiming] = append(h[fieldServerTiming], text)
+	if len(t.text) > 0 {
+		h := x.Header()
+		h[fieldServerTiming] = append(h[fieldServerTiming], string(t.text))
 	}
+	t.text, t.sent = t.text[:0], true
 }
 
 // ended sends the rest as a trailer, once every layer is done: one that has to judge whether the response is whole would
 // take it for a trailer of the handler.
 func (t *timings) ended(rec *record) {
-	text := t.close()
-	if text == "" || rec.wire.aborted || rec.wire.hijacked {
-		return
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.left = 0
+	if len(t.text) > 0 && !rec.wire.aborted && !rec.wire.hijacked {
+		rec.wire.Header()[http.TrailerPrefix+fieldServerTiming] = []string{string(t.text)}
 	}
-	rec.wire.Header()[http.TrailerPrefix+fieldServerTiming] = []string{text}
 }
 
 func appendTiming(b []byte, name string, d time.Duration, desc string) []byte {
