@@ -9,4 +9,12 @@ require (
 	go.yaml.in/yaml/v4 v4.0.0
 )
 
-require golang.org/x/sys v0.50.0
+require (
+	github.com/jub0bs/cors v1.0.1
+	golang.org/x/sys v0.50.0
+)
+
+require (
+	golang.org/x/net v0.53.0 // indirect
+	golang.org/x/text v0.36.0 // indirect
+)
