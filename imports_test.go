@@ -144,7 +144,7 @@ func TestImportsBanned(t *testing.T) {
 // the module links none.
 var thirdParty = map[string][]string{
 	module + "/hotconfig":     {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
-	module + "/httpmw/cors":    {"github.com/jub0bs/cors", "golang.org/x/net", "golang.org/x/text"},
+	module + "/httpmw/cors":   {"github.com/jub0bs/cors", "golang.org/x/net", "golang.org/x/text"},
 	module + "/examples/http": {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
 }
 
