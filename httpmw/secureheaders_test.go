@@ -139,14 +139,19 @@ func TestSecureHeadersSharesNothingBetweenResponses(t *testing.T) {
 	vandal := func(next http.Handler) http.Handler {
 		return Recover()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(w, r)
+			before := fields(w.Header())
 			for _, values := range w.Header() {
 				_ = append(values, "more")
+			}
+			equal(t, "after an append", fields(w.Header()), before)
+			for _, values := range w.Header() {
 				values[0] = "vandalised"
 			}
 		}))
 	}
 	want := fields(do(h, overTLS(anyRequest())).Header())
 	equal(t, "fields", strings.Count(want, "\n")+1, 15)
+	equal(t, "the first of more than a record holds", strings.Contains(want, "X-Content-Type-Options: nosniff\n"), true)
 	do(vandal(h), overTLS(anyRequest()))
 	equal(t, "afterwards", fields(do(h, overTLS(anyRequest())).Header()), want)
 }
@@ -216,7 +221,14 @@ func TestCSPNonce(t *testing.T) {
 			w.WriteHeader(304)
 		}
 	})
-	h := mw.Chain(secure(SecureHeadersConfig{Preset: PresetWeb, CSPReportOnly: "style-src 'nonce-{nonce}'"}), Recover(), secure(SecureHeadersConfig{Preset: PresetWeb}))(asks)
+	asksToo := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			nonce := CSPNonce(r.Context())
+			next.ServeHTTP(w, r)
+			equal(t, "the same further in", CSPNonce(r.Context()), nonce)
+		})
+	}
+	h := mw.Chain(secure(SecureHeadersConfig{Preset: PresetWeb, CSPReportOnly: "style-src 'nonce-{nonce}'"}), asksToo, secure(SecureHeadersConfig{Preset: PresetWeb}))(asks)
 	for range 2 {
 		got := do(h, anyRequest()).Header()
 		nonce := nonces[len(nonces)-1]

@@ -2,14 +2,13 @@ package httpmw
 
 import (
 	"log/slog"
-	"mime"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/schema"
+	"github.com/mw-go/mw/httpmw/internal/intercept"
 )
 
 // SlowLogConfig is the Config of SlowLog. The zero value is the default.
@@ -42,8 +41,8 @@ func (c SlowLogConfig) Validate() error { return schema.Validate(c) }
 //	mw.slow.suppressed   records left out since the last one, if any were
 //
 // The time is that from the first middleware of this package to the end of the response. For a stream it is that to the
-// header, for a stream lives as long as it is meant to: a response of type text/event-stream or application/grpc, one that the
-// handler flushed, or a hijacked connection.
+// header, for a stream lives as long as it is meant to: a response of type text/event-stream,
+// multipart/x-mixed-replace or application/grpc, one that the handler flushed, or a hijacked connection.
 //
 // With Running a request that is still at work after that time is logged once as "request still running", unless its header was
 // sent: with method, path and id as known on the way in, and the stack of the goroutine that serves it, cut at 8 KiB. A handler
@@ -162,13 +161,7 @@ func (m *slowLog) log(rec *record, log *slog.Logger, took, threshold time.Durati
 }
 
 // streams reports whether the response is meant to be read while it is made.
-func (x *exchange) streams() bool {
-	if x.flushed {
-		return true
-	}
-	kind, _, _ := mime.ParseMediaType(first(x.Header()["Content-Type"]))
-	return kind == "text/event-stream" || kind == "application/grpc" || strings.HasPrefix(kind, "application/grpc+")
-}
+func (x *exchange) streams() bool { return x.flushed || intercept.Streams(x.Header()) }
 
 // pace admits one event every so often, and burst/every more at once. The zero pace admits all.
 type pace struct {

@@ -16,7 +16,7 @@ import (
 type slowWatch struct {
 	m            *slowLog
 	req          *http.Request // its context alone is used
-	goroutine    []byte        // the head line of its stack, up to the state
+	goroutine    []byte        // how its stack begins
 	method, path string
 	id           string
 	timer        *time.Timer
@@ -69,12 +69,13 @@ const (
 	maxStack  = 8 << 10 // bytes logged
 )
 
-// goroutineHead returns "goroutine 123 [", by which the stack of the calling goroutine is found among all.
+// goroutineHead returns "goroutine 123 ", by which the stack of the calling goroutine is found among all.
 func goroutineHead() []byte {
 	var buf [64]byte
 	head := buf[:runtime.Stack(buf[:], false)]
-	if i := bytes.IndexByte(head, '['); i >= 0 {
-		head = head[:i+1]
+	_, number, _ := bytes.Cut(head, []byte(" "))
+	if i := bytes.IndexByte(number, ' '); i >= 0 {
+		head = head[:len(head)-len(number)+i+1]
 	}
 	return bytes.Clone(head)
 }

@@ -1,9 +1,10 @@
 package httpmw
 
 import (
+	"bufio"
 	"fmt"
-	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -112,24 +113,34 @@ func TestSlowLogExemptsStreams(t *testing.T) {
 	}
 }
 
+// odd is a recorder that can be hijacked and says how flushing went.
+type odd struct{ *httptest.ResponseRecorder }
+
+func (odd) Flush()            {}
+func (odd) FlushError() error { return nil }
+
+func (odd) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
+
 func TestSlowLogExemptsHijackedConnections(t *testing.T) {
-	sink := newLogSink()
-	s := serve(t, slow(sink, SlowLogConfig{Threshold: time.Millisecond})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		conn, buf, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close()
-		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-		_, _ = io.Copy(io.Discard, buf) // until the client leaves
-	})), false)
-	conn, in := dial(t, s)
-	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	_, _ = http.ReadResponse(in, nil)
-	conn.Close()
-	s.Close()
-	equal(t, "records", len(sink), 0)
+	synctest.Test(t, func(t *testing.T) {
+		sink := newLogSink()
+		slow(sink, SlowLogConfig{Running: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _, _ = http.NewResponseController(w).Hijack()
+			time.Sleep(time.Hour)
+		})).ServeHTTP(odd{httptest.NewRecorder()}, anyRequest())
+		equal(t, "records", len(sink), 0)
+	})
+}
+
+func TestSlowLogKnowsAFlushThatReturnsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := newLogSink()
+		slow(sink, SlowLogConfig{})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(time.Hour)
+		})).ServeHTTP(odd{httptest.NewRecorder()}, anyRequest())
+		equal(t, "records", len(sink), 0)
+	})
 }
 
 func TestSlowLogCountsTheQueue(t *testing.T) {
@@ -162,10 +173,15 @@ func TestSlowLogIsBounded(t *testing.T) {
 		equal(t, "at once", len(sink), 5)
 		flood(50)
 		equal(t, "two seconds later", len(sink), 10)
-		for range 5 {
-			equal(t, "suppressed", (<-sink)[attrSlowSuppressed], nil)
+		time.Sleep(time.Hour)
+		flood(1)
+		equal(t, "much later", len(sink), 11)
+		var suppressed int64 // the records of a flood come in any order
+		for range 11 {
+			n, _ := (<-sink)[attrSlowSuppressed].(int64)
+			suppressed += n
 		}
-		equal(t, "suppressed", (<-sink)[attrSlowSuppressed], any(int64(45)))
+		equal(t, "suppressed", suppressed, 90)
 	})
 }
 
@@ -222,6 +238,18 @@ func TestSlowLogAfterAPanic(t *testing.T) {
 		entry := sink.first(t)
 		equal(t, "error.type", entry[attrError], any("panic"))
 		equal(t, "status", entry[attrStatus], any(int64(500)))
+	})
+}
+
+// A request that broke off runs no longer.
+func TestSlowLogOfAnAbortedRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := newLogSink()
+		h := slow(sink, SlowLogConfig{Running: time.Minute})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+		_, aborted := doAborting(h, anyRequest())
+		time.Sleep(time.Hour)
+		equal(t, "aborted", aborted, true)
+		equal(t, "records", len(sink), 0)
 	})
 }
 

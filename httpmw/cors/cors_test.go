@@ -85,6 +85,8 @@ func TestCORS(t *testing.T) {
 		// Row "CORS": a preflight is OPTIONS, Origin and Access-Control-Request-Method; all else is the handler's.
 		{"OPTIONS alone", request("OPTIONS"), "418\n" + vary},
 		{"OPTIONS without Origin", request("OPTIONS", "Access-Control-Request-Method", "PUT"), "418\n" + vary},
+		{"OPTIONS without Origin, whatever it asks for", request("OPTIONS", "Access-Control-Request-Method", "PUT", "Access-Control-Request-Headers", strings.Repeat("x", 5000)),
+			"418\n" + vary},
 		{"OPTIONS of a script", request("OPTIONS", "Origin", "https://shop.example"),
 			"418\nAccess-Control-Allow-Credentials: true\nAccess-Control-Allow-Origin: https://shop.example\nAccess-Control-Expose-Headers: x-r\n" + vary},
 		{"not OPTIONS", request("GET", "Origin", "https://evil.example", "Access-Control-Request-Method", "PUT"), "418\nVary: Origin\n"},
