@@ -11,11 +11,16 @@ import (
 	"github.com/mw-go/mw/core"
 )
 
-// What the middlewares with rules of their own cost beyond the two allocations of the first layer.
-func TestAllocationsOfRules(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
+// ruleCost is a middleware with rules of its own, and what it costs beyond the first layer.
+type ruleCost struct {
+	name    string
+	layer   layerFunc
+	handler http.Handler
+	r       *http.Request
+	allocs  float64
+}
+
+func ruleCosts() []ruleCost {
 	asks := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		CSPNonce(r.Context())
 		_, _ = w.Write(okBody)
@@ -28,19 +33,13 @@ func TestAllocationsOfRules(t *testing.T) {
 	post := allocRequest()
 	post.Method = "POST"
 	post.Header.Set("Origin", "http://example.com")
-	body := io.NopCloser(strings.NewReader(""))
+	post.Body = io.NopCloser(strings.NewReader(""))
 	post.ContentLength = -1
 	hostile := allocRequest()
 	hostile.Method = "POST"
 	hostile.Header.Set("Sec-Fetch-Site", "cross-site")
 	hostile.Header.Set("Early-Data", "1")
-	for _, tc := range []struct {
-		name    string
-		layer   layerFunc
-		handler http.Handler
-		r       *http.Request
-		allocs  float64
-	}{
+	return []ruleCost{
 		{"SecureHeaders api", secure(SecureHeadersConfig{COEP: true, ReportTo: "/r"}), okHandler, overTLS(allocRequest()), 0},
 		// The nonce, its text, and the policy.
 		{"SecureHeaders web", secure(SecureHeadersConfig{Preset: PresetWeb}), asks, get, 3},
@@ -63,14 +62,37 @@ func TestAllocationsOfRules(t *testing.T) {
 		{"ServerTiming", timing(ServerTimingConfig{Public: true}), adds, get, 3},
 		{"SlowLog", mw.Must(SlowLog(SlowLogConfig{Logger: quiet})), okHandler, get, 0},
 		{"CSRF shadow", mw.Must(CSRF(CSRFConfig{Mode: core.Shadow})), okHandler, hostile, 0},
-	} {
-		h, w := mw.Chain(Recover(), tc.layer)(tc.handler), &nullWriter{http.Header{}}
-		equal(t, tc.name, testing.AllocsPerRun(200, func() {
-			clear(w.header)
-			if tc.r == post {
-				post.Body = body
+	}
+}
+
+// run serves a request with a header map that is empty, and the body that the layer before it has replaced.
+func (c *ruleCost) run() func() {
+	h, w, body := mw.Chain(Recover(), c.layer)(c.handler), &nullWriter{http.Header{}}, c.r.Body
+	return func() {
+		clear(w.header)
+		c.r.Body = body
+		h.ServeHTTP(w, c.r)
+	}
+}
+
+func TestAllocationsOfRules(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	for _, c := range ruleCosts() {
+		equal(t, c.name, testing.AllocsPerRun(200, c.run()), c.allocs+2)
+	}
+}
+
+func BenchmarkRules(b *testing.B) {
+	none := ruleCost{"none", func(h http.Handler) http.Handler { return h }, okHandler, allocRequest(), 0}
+	for _, c := range append([]ruleCost{none}, ruleCosts()...) {
+		b.Run(c.name, func(b *testing.B) {
+			run := c.run()
+			b.ReportAllocs()
+			for b.Loop() {
+				run()
 			}
-			h.ServeHTTP(w, tc.r)
-		}), tc.allocs+2)
+		})
 	}
 }

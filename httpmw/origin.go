@@ -31,5 +31,5 @@ func originFault(s string) string {
 // that no browser sends. The opaque origin "null" has not.
 func isOrigin(s string) bool {
 	scheme, host, ok := strings.Cut(s, "://")
-	return ok && scheme != "" && host != "" && !strings.ContainsAny(host, "/\\@?# \t")
+	return ok && isToken(scheme) && !strings.ContainsAny(scheme, "#%") && host != "" && !strings.ContainsAny(host, "/\\@?#% \t")
 }
