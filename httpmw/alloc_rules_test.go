@@ -40,9 +40,10 @@ func ruleCosts() []ruleCost {
 	hostile.Header.Set("Sec-Fetch-Site", "cross-site")
 	hostile.Header.Set("Early-Data", "1")
 	return []ruleCost{
-		{"SecureHeaders api", secure(SecureHeadersConfig{COEP: true, ReportTo: "/r"}), okHandler, overTLS(allocRequest()), 0},
-		// The nonce, its text, and the policy.
-		{"SecureHeaders web", secure(SecureHeadersConfig{Preset: PresetWeb}), asks, get, 3},
+		// The values of all fields.
+		{"SecureHeaders api", secure(SecureHeadersConfig{COEP: true, ReportTo: "/r"}), okHandler, overTLS(allocRequest()), 1},
+		// Those, the nonce, its text, and the policy.
+		{"SecureHeaders web", secure(SecureHeadersConfig{Preset: PresetWeb}), asks, get, 4},
 		{"CSRF GET", mw.Must(CSRF(CSRFConfig{Bypass: []string{"/api/"}})), okHandler, get, 0},
 		// url.Parse of the standard library.
 		{"CSRF POST of an old browser", mw.Must(CSRF(CSRFConfig{})), okHandler, post, 1},

@@ -41,9 +41,6 @@ type record struct {
 	timings *timings      // of ServerTiming
 	begun   time.Duration // start to the response's header, if SlowLog watched
 
-	singles   int
-	singleBuf [maxSingles]string
-
 	ends    []ender
 	endsBuf [2]ender
 
@@ -134,21 +131,6 @@ func (rec *record) shadow(errorType string) {
 	if rec.shadowed == "" {
 		rec.shadowed = errorType
 	}
-}
-
-// maxSingles is how many field values a record holds: the widest set of SecureHeaders.
-const maxSingles = 14
-
-// single returns value as the one element of a slice for a header map. It shares it with nothing, for handlers may change
-// values in place, and costs an allocation only beyond maxSingles.
-func (rec *record) single(value string) []string {
-	i := rec.singles
-	if i == maxSingles {
-		return []string{value}
-	}
-	rec.singles++
-	rec.singleBuf[i] = value
-	return rec.singleBuf[i : i+1 : i+1]
 }
 
 // duration reads the clock once, when it is first asked, and returns the time from start to then. To be asked after the

@@ -34,8 +34,7 @@ import (
 //
 // A policy with a nonce is not sent with a 304, where it would replace the nonce that the cached page was made with.
 //
-// It costs no allocation for fields of the Config, three for a nonce: its value is new for each request. It fails if the
-// Config does not validate.
+// It costs one allocation for the values of all fields, and with a nonce three more. It fails if the Config does not validate.
 func SecureHeaders(c SecureHeadersConfig) (func(http.Handler) http.Handler, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -67,6 +66,7 @@ func SecureHeaders(c SecureHeadersConfig) (func(http.Handler) http.Handler, erro
 	}
 	m.hsts = hstsValue(c)
 	m.policies(c)
+	m.most = len(m.fields) + len(m.csp) + 2 // with those of HSTS and Cache-Control
 	return wrap("SecureHeaders", m), nil
 }
 
@@ -91,6 +91,7 @@ type secureHeaders struct {
 	nonce  bool        // one of them has a nonce
 	remove []string
 	trust  Trust
+	most   int // how many fields there may be
 }
 
 // policy is a Content-Security-Policy, cut where the nonce goes.
@@ -140,34 +141,44 @@ func (m *secureHeaders) beforeHeader(x *exchange, status int) {
 	for _, name := range m.remove {
 		delete(h, name)
 	}
+	o := offers{h, make([]string, 0, m.most)}
 	for i := range m.fields {
-		x.rec.offer(h, m.fields[i][0], m.fields[i][1])
+		o.add(m.fields[i][0], m.fields[i][1])
 	}
 	if m.hsts != "" && m.trust.overTLS(x.req) {
-		x.rec.offer(h, "Strict-Transport-Security", m.hsts)
+		o.add("Strict-Transport-Security", m.hsts)
 	}
 	for i := range m.csp {
-		m.csp[i].offer(x.rec, h, status)
+		p := &m.csp[i]
+		switch {
+		case len(p.parts) == 1:
+			o.add(p.name, p.parts[0])
+		case len(p.parts) > 1 && status != http.StatusNotModified && o.free(p.name):
+			o.add(p.name, strings.Join(p.parts, x.rec.nonce.value))
+		}
 	}
 	if len(x.req.Header["Authorization"]) > 0 || m.nonce && x.rec.nonce.asked.Load() {
-		x.rec.offer(h, "Cache-Control", "no-store")
+		o.add("Cache-Control", "no-store")
 	}
 }
 
-// offer sets a field that nobody has set, not even to nil.
-func (rec *record) offer(h http.Header, name, value string) {
-	if _, set := h[name]; !set {
-		h[name] = rec.single(value)
-	}
+// offers sets fields that nobody has set. Their values share one allocation among themselves and nothing with other
+// responses, for handlers may change values in place.
+type offers struct {
+	h      http.Header
+	values []string
 }
 
-func (p *policy) offer(rec *record, h http.Header, status int) {
-	switch {
-	case len(p.parts) == 1:
-		rec.offer(h, p.name, p.parts[0])
-	case len(p.parts) > 1 && status != http.StatusNotModified:
-		if _, set := h[p.name]; !set {
-			h[p.name] = rec.single(strings.Join(p.parts, rec.nonce.value))
-		}
+// free reports whether nobody has set the field, not even to nil.
+func (o *offers) free(name string) bool {
+	_, set := o.h[name]
+	return !set
+}
+
+func (o *offers) add(name, value string) {
+	if o.free(name) {
+		i := len(o.values)
+		o.values = append(o.values, value)
+		o.h[name] = o.values[i : i+1 : i+1]
 	}
 }

@@ -133,7 +133,7 @@ func TestSecureHeadersNeverOverride(t *testing.T) {
 	}
 }
 
-// Values are made once; whoever changes them in place changes those of one response.
+// Whoever changes values in place changes those of one response.
 func TestSecureHeadersSharesNothingBetweenResponses(t *testing.T) {
 	h := secure(SecureHeadersConfig{COEP: true, ReportTo: "/csp", Fields: map[string]string{"X-A": "a", "X-B": "b", "X-C": "c", "X-D": "d"}})(okHandler)
 	vandal := func(next http.Handler) http.Handler {
@@ -151,7 +151,7 @@ func TestSecureHeadersSharesNothingBetweenResponses(t *testing.T) {
 	}
 	want := fields(do(h, overTLS(anyRequest())).Header())
 	equal(t, "fields", strings.Count(want, "\n")+1, 15)
-	equal(t, "the first of more than a record holds", strings.Contains(want, "X-Content-Type-Options: nosniff\n"), true)
+	equal(t, "the first of them", strings.Contains(want, "X-Content-Type-Options: nosniff\n"), true)
 	do(vandal(h), overTLS(anyRequest()))
 	equal(t, "afterwards", fields(do(h, overTLS(anyRequest())).Header()), want)
 }
