@@ -17,6 +17,7 @@ require (
 )
 
 require (
+	github.com/jub0bs/cors v1.0.1
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 )

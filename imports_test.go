@@ -55,6 +55,7 @@ var layers = []struct {
 		"core/fallback", "core/cache", "core/pool", "core/batch", "core/throttle", "core/lifecycle",
 	}, false},
 	{"on machines", []string{"core/policy", "core/observe", "core/redisstore", "secure/..."}, true},
+	{"parts of adapters", []string{"httpmw/internal/..."}, true},
 	{"adapters", []string{"hotconfig", "httpmw", "grpcmw"}, false},
 	{"on adapters", []string{"httpmw/...", "grpcmw/..."}, false},
 	{"examples", []string{"examples/..."}, false},
@@ -150,6 +151,7 @@ var grpcModules = []string{
 var thirdParty = map[string][]string{
 	module + "/hotconfig":     {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
 	module + "/grpcmw":        grpcModules,
+	module + "/httpmw/cors":   {"github.com/jub0bs/cors", "golang.org/x/net", "golang.org/x/text"},
 	module + "/examples/http": {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
 }
 

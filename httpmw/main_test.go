@@ -70,6 +70,7 @@ func fullChain(t testing.TB, sink logSink) func(http.Handler) http.Handler {
 		RequestID(),
 		ClientIP(TrustNone(), ClientIPConfig{Logger: logger}),
 		AccessLog(AccessLogConfig{Logger: logger}),
+		rules(logger),
 		mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})),
 		Guard(
 			Guarded{Guard: newLimit(ratelimit.Config{Limit: 1e6}), GuardConfig: GuardConfig{NoFields: true}},

@@ -79,7 +79,7 @@ func TestQuotasAreBounded(t *testing.T) {
 	equal(t, "policies", len(s.policies), maxPolicies)
 }
 
-func fields(limit, policy string) http.Header {
+func quotaFields(limit, policy string) http.Header {
 	h := http.Header{}
 	if limit != "" {
 		h[fieldRateLimit] = []string{limit}
@@ -116,7 +116,7 @@ func TestRateLimitFields(t *testing.T) {
 	} {
 		var d said
 		var s quotas
-		equal(t, c.limit+" ok", d.read(&s, 1, 0, fields(c.limit, c.policy), 5*time.Minute), c.ok)
+		equal(t, c.limit+" ok", d.read(&s, 1, 0, quotaFields(c.limit, c.policy), 5*time.Minute), c.ok)
 		var got []string
 		for _, p := range s.policies {
 			got = append(got, fmt.Sprintf("%s %d %v %d %v", p.name, p.left, p.reset.Sub(1), p.amount, p.window))
@@ -137,7 +137,7 @@ func FuzzRateLimitFields(f *testing.F) {
 		now := core.Time(start)
 		for range 3 {
 			before := len(s.policies)
-			ok := d.read(&s, now, s.sent, fields(limit, policy), most)
+			ok := d.read(&s, now, s.sent, quotaFields(limit, policy), most)
 			if !ok && len(s.policies) != before {
 				t.Fatalf("%q: half of it is believed", limit)
 			}

@@ -121,5 +121,5 @@ func TestLayersNameThemselvesAndUnwrap(t *testing.T) {
 		names = append(names, l.Layer())
 		h = l.Unwrap()
 	}
-	equal(t, "layers", strings.Join(names, " "), "Recover RequestID ClientIP AccessLog Timeout Guard")
+	equal(t, "layers", strings.Join(names, " "), "Recover RequestID ClientIP AccessLog SlowLog ServerTiming SecureHeaders HeaderLimits EarlyData CSRF BodyLimit Timeout Guard")
 }
