@@ -77,7 +77,7 @@ func (s *scene) hooks(at string) (h core.Hooks) {
 			return core.Classify(ctx, err)
 		}
 	case "OnEvent", "opening", "shedding":
-		h.OnEvent = func(core.Event) { _ = s.strike(nil) }
+		h.OnEvent = func(core.Event) { s.strikeBlind() }
 	}
 	return h
 }

@@ -80,12 +80,12 @@ func openCache(t *testing.T, s *scene, at string) subject {
 		h.Load = func(ctx context.Context, _ string) (int, error) { return 1, s.strike(ctx) }
 		load = nil
 	case "Negative":
-		h.Negative = func(error) bool { _ = s.strike(nil); return false }
+		h.Negative = func(error) bool { s.strikeBlind(); return false }
 		load = fails
 	case "Classify":
 		load = fails
 	case "TTL", "TTL of Set":
-		h.TTL = func(string, int) time.Duration { _ = s.strike(nil); return 0 }
+		h.TTL = func(string, int) time.Duration { s.strikeBlind(); return 0 }
 	}
 	c := cache.Config{Size: 10, TTL: 10 * time.Second, StoreTimeout: time.Minute}
 	if at == "fn in shadow" {
@@ -127,7 +127,7 @@ func openPool(t *testing.T, s *scene, at string) subject {
 	case "Create":
 		h.Create = func(ctx context.Context) (int, error) { return 1, s.strike(ctx) }
 	case "Close":
-		h.Close = func(int) error { return s.strike(nil) }
+		h.Close = func(int) error { s.strikeBlind(); return nil }
 	case "Validate":
 		h.Validate = func(ctx context.Context, _ int) error { return s.strike(ctx) }
 	}
@@ -173,9 +173,9 @@ func openPool(t *testing.T, s *scene, at string) subject {
 func openObjects(t *testing.T, s *scene, at string) subject {
 	fresh, reset := func() *int { return new(int) }, func(v *int) bool { *v = 0; return true }
 	if at == "fresh" {
-		fresh = func() *int { _ = s.strike(nil); return new(int) }
+		fresh = func() *int { s.strikeBlind(); return new(int) }
 	} else {
-		reset = func(v *int) bool { _ = s.strike(nil); *v = 0; return true }
+		reset = func(v *int) bool { s.strikeBlind(); *v = 0; return true }
 	}
 	o := pool.NewObjects(fresh, reset)
 	return subject{
@@ -201,7 +201,7 @@ func openBatch(t *testing.T, s *scene, at string) subject {
 		return reqs, nil
 	}
 	if at == "Size" {
-		h.Size = func(int) int { _ = s.strike(nil); return 1 }
+		h.Size = func(int) int { s.strikeBlind(); return 1 }
 	}
 	c := batch.Config{MaxItems: 1, Queue: 1, Concurrency: 1, MaxWait: time.Hour}
 	if at == "Run alone" {

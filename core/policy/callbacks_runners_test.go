@@ -48,7 +48,7 @@ func openRetry(t *testing.T, s *scene, at string) subject {
 	case "Retryable":
 		h.Retryable = func(ctx context.Context, _ core.Outcome, _ error) bool { return s.strike(ctx) == nil }
 	case "Backoff":
-		h.Backoff = func(int, error) time.Duration { _ = s.strike(nil); return time.Millisecond }
+		h.Backoff = func(int, error) time.Duration { s.strikeBlind(); return time.Millisecond }
 	}
 	c := retry.Config{Base: time.Millisecond, MaxAttempts: 2}
 	r := must[*retry.Retry](t)(retry.New("r", c, h))
@@ -90,7 +90,7 @@ func openTimeout(t *testing.T, s *scene, at string) subject {
 			}
 		}
 	case "OnAbandoned":
-		h.OnAbandoned = func(timeout.Abandoned) { _ = s.strike(nil) }
+		h.OnAbandoned = func(timeout.Abandoned) { s.strikeBlind() }
 		c.Limit = time.Millisecond
 		call = func(to *timeout.Timeout) func(ctx context.Context) error {
 			return func(ctx context.Context) error {
@@ -119,7 +119,7 @@ func openTimeout(t *testing.T, s *scene, at string) subject {
 func openFallback(t *testing.T, s *scene, at string) subject {
 	h := fallback.Hooks{Hooks: s.hooks(at)}
 	if at == "When" {
-		h.When = func(core.Outcome, error) bool { _ = s.strike(nil); return true }
+		h.When = func(core.Outcome, error) bool { s.strikeBlind(); return true }
 	}
 	c := fallback.Config{Limit: 4}
 	f := must[*fallback.Fallback](t)(fallback.New("f", c, h))
@@ -167,7 +167,7 @@ func openHedge(t *testing.T, s *scene, at string) subject {
 	case "Fatal":
 		h.Fatal = func(ctx context.Context, _ core.Outcome, _ error) bool { return s.strike(ctx) != nil }
 	case "OnLoser":
-		h.OnLoser = func(hedge.Loser) { _ = s.strike(nil) }
+		h.OnLoser = func(hedge.Loser) { s.strikeBlind() }
 	}
 	c := hedge.Config{Delay: 10 * time.Millisecond, Ratio: 1, Burst: 100}
 	g := must[*hedge.Hedge](t)(hedge.New("h", c, h))

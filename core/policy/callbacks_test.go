@@ -65,16 +65,23 @@ var errBoom = errors.New("boom")
 
 func blowUp() { panic(errBoom) }
 
-// strike is the body of the function under attack, whose first run meets the fate. ctx is what it was given; nil if it
-// was given none.
+// strike is the body of the function under attack, whose first run meets the fate. ctx is what it was given.
 func (s *scene) strike(ctx context.Context) error {
-	if s.struck.Add(1) > 1 {
-		return nil
+	s.hears.Store(true)
+	if s.meet(ctx.Done()) {
+		s.heeded.Store(true)
+		return ctx.Err()
 	}
-	var done <-chan struct{}
-	if ctx != nil {
-		s.hears.Store(true)
-		done = ctx.Done()
+	return nil
+}
+
+// strikeBlind is strike for a function that is given no context.
+func (s *scene) strikeBlind() { s.meet(nil) }
+
+// meet reports whether done has ended the function.
+func (s *scene) meet(done <-chan struct{}) bool {
+	if s.struck.Add(1) > 1 {
+		return false
 	}
 	switch s.fate {
 	case panics:
@@ -87,14 +94,13 @@ func (s *scene) strike(ctx context.Context) error {
 	case outlives:
 		select {
 		case <-done:
-			s.heeded.Store(true)
-			return ctx.Err()
+			return true
 		case <-s.release:
 		}
 	case hangs:
 		<-s.release
 	}
-	return nil
+	return false
 }
 
 // subject is a machine under attack.
