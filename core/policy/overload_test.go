@@ -27,8 +27,8 @@ func skipUnderRace(t *testing.T) {
 	}
 }
 
-// most is the seconds until it is over, one more than it ever took in some hundred runs.
-const most = 3
+// most is the seconds until it is over. Of 200 runs at the highest load and cost 198 took one at most, one 2 and one 4.
+const most = 5
 
 // hold runs an arm for some seeds and checks its bars: the seconds until it is restored, that it stays so, and the
 // attempts.
