@@ -359,3 +359,26 @@ func TestClientHedgeWiring(t *testing.T) {
 	}
 	equal(t, "nil Hedge", apart(func() { ClientHedge(nil) }) != nil, true)
 }
+
+// An attempt that does not heed that it has lost brings its response later, when nobody waits for it.
+func TestClientHedgeClosesWhatComesTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var open atomic.Int64
+		rt := ClientHedge(newHedge(t, hedge.Config{}))(trip(func(r *http.Request) (*http.Response, error) {
+			if ResendCount(r.Context()) == 0 {
+				time.Sleep(time.Minute)
+			}
+			open.Add(1)
+			body := &countedBody{ReadCloser: io.NopCloser(strings.NewReader("body")), open: &open}
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body}, nil
+		}))
+		resp, err := rt.RoundTrip(outgoing(t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		equal(t, "open", open.Load(), 0)
+	})
+}

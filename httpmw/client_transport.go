@@ -161,8 +161,8 @@ func (t *Transport) Prepare(c TransportConfig) (commit func(), err error) {
 }
 
 // Tune puts c in force for requests that come from now on; on error nothing changes. If c is other than what is in force, they
-// get new connections: those that are idle are closed, those in use finish what they do undisturbed and are closed
-// after the former IdleTimeout. Until then MaxPerHost holds for the new ones alone.
+// get new connections: those that are idle are closed, those in use finish what they do undisturbed and are closed then, those
+// of HTTP/2 after the former IdleTimeout. Until then MaxPerHost holds for the new ones alone.
 func (t *Transport) Tune(c TransportConfig) error {
 	commit, err := t.Prepare(c)
 	if err != nil {

@@ -152,37 +152,39 @@ func TestTransportTuneUnderLoad(t *testing.T) {
 	}
 }
 
-// CloseIdleConnections reaches the connections that came back after a Tune.
+// A connection that a Tune finds in use is closed when it is done; that of HTTP/2, which may stay for the IdleTimeout, by
+// CloseIdleConnections at the latest.
 func TestTransportClosesWhatATuneLeftBehind(t *testing.T) {
-	closed := make(chan struct{}, 10)
-	s := httptest.NewUnstartedServer(okHandler)
-	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateClosed {
-			closed <- struct{}{}
+	for _, h2 := range []bool{false, true} {
+		closed := make(chan struct{}, 10)
+		s := httptest.NewUnstartedServer(okHandler)
+		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				closed <- struct{}{}
+			}
 		}
-	}
-	s.Start()
-	defer s.Close()
-	tr := newTransport(t, TransportConfig{})
-	resp, err := tr.RoundTrip(to(t.Context(), s.URL))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := tr.Tune(TransportConfig{MaxIdle: 7}); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.Copy(io.Discard, resp.Body) // now it is idle in the old pool
-	resp.Body.Close()
-	select {
-	case <-closed:
-		t.Error("it was closed before")
-	default:
-	}
-	tr.CloseIdleConnections()
-	select {
-	case <-closed:
-	case <-time.After(hang):
-		t.Error("the connection is open")
+		s.EnableHTTP2 = h2
+		s.StartTLS()
+		tr := newTransport(t, TransportConfig{}, TransportHooks{TLS: serverTLS(s)})
+		resp, err := tr.RoundTrip(to(t.Context(), s.URL))
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "protocol", resp.ProtoMajor == 2, h2)
+		if err := tr.Tune(TransportConfig{MaxIdle: 7}); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if h2 {
+			tr.CloseIdleConnections()
+		}
+		select {
+		case <-closed:
+		case <-time.After(hang):
+			t.Errorf("h2 %v: the connection is open", h2)
+		}
+		s.Close()
 	}
 }
 
