@@ -1,8 +1,11 @@
 package compress
 
 import (
+	"context"
 	"errors"
 	"net/http"
+
+	"github.com/mw-go/mw/core"
 )
 
 // errShort is the error of a body that ends before the length that the handler promised.
@@ -44,14 +47,31 @@ func (r *response) Close() error {
 	case r.declared >= 0 && r.written != r.declared:
 		return errShort
 	}
-	return r.enc.Close()
+	err := r.enc.Close()
+	r.take() // at once: an encoder that was closed panics when written to
+	return err
 }
 
 // finish is for a handler that has returned normally. What the client did not take is nobody's error any more.
+//
+// Two things are left to layers outside. A handler that says nothing has said 200 only if no Timeout or BodyLimit
+// answers for it. And an answer that began in time and is still held when a Timeout has passed may be a part of what was
+// meant: without this layer it would have been sent and then aborted; here nothing was sent yet, and the client gets the
+// 503 instead.
 func (r *response) finish() {
+	silent := r.w.Status() == 0
+	broken := !r.w.Sent() && r.inTime && timedOut(r.req.Context()) && r.declared != int64(len(r.w.Held()))
+	if silent || broken {
+		return
+	}
 	if errors.Is(r.w.Finish(), errShort) {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// timedOut reports whether a Timeout ended ctx, and not the client or somebody else's deadline.
+func timedOut(ctx context.Context) bool {
+	return ctx.Err() != nil && errors.Is(context.Cause(ctx), core.ErrTimeout)
 }
 
 // abandon takes the encoder from whoever still writes to it, whichever way the handler ended.
@@ -59,7 +79,11 @@ func (r *response) abandon() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.enc != nil {
-		r.m.encoders[r.choice.coding].put(r.enc)
-		r.enc = nil
+		r.take()
 	}
+}
+
+func (r *response) take() {
+	r.m.encoders[r.choice.coding].put(r.enc)
+	r.enc = nil
 }

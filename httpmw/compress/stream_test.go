@@ -13,12 +13,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/mw-go/mw"
+	"github.com/mw-go/mw/httpmw"
 )
 
 // Events arrive as they are flushed, in any coding.
@@ -355,3 +357,39 @@ type failingWriter struct {
 }
 
 func (w *failingWriter) Write([]byte) (int, error) { return 0, w.err }
+
+// What layers outside do for a handler that says nothing, or not all, they do with Compress in between as well.
+func TestCompressLeavesAnswersToTheLayersOutside(t *testing.T) {
+	timeout := mw.Must(httpmw.Timeout(httpmw.TimeoutConfig{Timeout: time.Second}))
+	limit := mw.Must(httpmw.BodyLimit(httpmw.BodyLimitConfig{Max: 1}))
+	wait := func(r *http.Request) { <-r.Context().Done() }
+	for name, tc := range map[string]struct {
+		h      http.HandlerFunc
+		status int
+		body   string
+	}{
+		"silent at the deadline": {func(_ http.ResponseWriter, r *http.Request) { wait(r) }, 503, "problem"},
+		"a part at the deadline": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "part"); wait(r) }, 503, "problem"},
+		"the whole before it": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "5")
+			fmt.Fprint(w, "whole")
+			wait(r)
+		}, 200, "whole"},
+		"an own answer after it": {func(w http.ResponseWriter, r *http.Request) { wait(r); fmt.Fprint(w, "late") }, 200, "late"},
+		"a body too large":       {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) }, 413, "problem"},
+		"nothing at all":         {func(http.ResponseWriter, *http.Request) {}, 200, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := httptest.NewRequest("POST", "/", io.MultiReader(strings.NewReader("xx")))
+			r.Header.Set("Accept-Encoding", "gzip")
+			w := httptest.NewRecorder()
+			timeout(limit(compressed(tc.h))).ServeHTTP(w, r)
+			equal(t, name, w.Code, tc.status)
+			if tc.body == "problem" {
+				equal(t, name, w.Header().Get("Content-Type"), "application/problem+json")
+			} else {
+				equal(t, name, w.Body.String(), tc.body)
+			}
+		})
+	}
+}
