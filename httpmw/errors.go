@@ -55,6 +55,9 @@ const (
 	errorBodyBroken    = "body_broken"
 	errorBodyMalformed = "body_malformed"
 	errorBodyInvalid   = "body_invalid"
+
+	errorKeyReplayed      = "idempotency_key_replayed"
+	errorIdempotencyStore = "idempotency_store"
 )
 
 // rejectionTable is the one table of HTTP answers to rejections. Kinds that are not in it, those of guards of your own,

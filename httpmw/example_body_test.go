@@ -1,6 +1,8 @@
 package httpmw_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -56,4 +58,63 @@ func ExampleValidHandler() {
 	answer, _ := io.ReadAll(serve(mux, r).Body)
 	fmt.Print(string(answer))
 	// Output: 5 to ada
+}
+
+func ExampleDecompress() {
+	h := mw.Must(httpmw.Decompress(httpmw.DecompressConfig{Max: 1 << 20}))(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n, err := io.Copy(io.Discard, r.Body)
+			if err != nil {
+				httpmw.WriteError(w, r, err)
+				return
+			}
+			fmt.Fprintln(w, n, "bytes")
+		}))
+	send := func(body []byte, coding string) {
+		r := httptest.NewRequest("POST", "/", bytes.NewReader(body))
+		r.Header.Set("Content-Encoding", coding)
+		resp := serve(h, r)
+		answer, _ := io.ReadAll(resp.Body)
+		fmt.Print(resp.StatusCode, " ", string(answer))
+	}
+	zip := func(n int) []byte {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write(make([]byte, n))
+		_ = w.Close()
+		return b.Bytes()
+	}
+	send(zip(1000), "gzip")
+	send(zip(100_000_000), "gzip") // a bomb
+	send([]byte("?"), "br")
+	// Output:
+	// 200 1000 bytes
+	// 413 {"title":"Content Too Large","status":413}
+	// 415 {"title":"Unsupported Media Type","status":415}
+}
+
+func ExampleIdempotencyKey() {
+	user := func(r *http.Request) string { name, _, _ := r.BasicAuth(); return name } // whom somebody outside has checked
+	paid := 0
+	h := mw.Must(httpmw.IdempotencyKey(user, httpmw.IdempotencyKeyConfig{Required: true}))(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			paid++
+			w.WriteHeader(http.StatusCreated)
+			fmt.Fprintln(w, "payment", paid)
+		}))
+	for _, key := range []string{`"8e03978e"`, `"8e03978e"`, `"94a57f93"`, ""} {
+		r := httptest.NewRequest("POST", "/payments", strings.NewReader(`{"amount":5}`))
+		r.SetBasicAuth("ada", "")
+		if key != "" {
+			r.Header.Set("Idempotency-Key", key)
+		}
+		resp := serve(h, r)
+		answer, _ := io.ReadAll(resp.Body)
+		fmt.Print(resp.StatusCode, " ", resp.Header.Get("Idempotency-Replayed"), " ", string(answer))
+	}
+	// Output:
+	// 201  payment 1
+	// 201 true payment 1
+	// 201  payment 2
+	// 400  {"title":"Idempotency-Key is missing","status":400}
 }
