@@ -323,6 +323,9 @@ func (s *spyStore) Settle(ctx context.Context, key string, claimed, entry []byte
 	if s.settle != nil {
 		s.settle()
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	return s.IdempotencyStore.Settle(ctx, key, claimed, entry, ttl)
 }
 
@@ -346,7 +349,7 @@ func TestIdempotencyKeyWithoutItsStore(t *testing.T) {
 func TestIdempotencyKeyOfAClientThatLeft(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	l := &runs{h: func(w http.ResponseWriter, _ *http.Request) { leave(); fmt.Fprint(w, "done") }}
-	h := idempotent(l, IdempotencyKeyConfig{})
+	h := idempotent(l, IdempotencyKeyConfig{Store: &spyStore{IdempotencyStore: newIdempotencyMemory(1 << 20)}})
 	do(h, withKey(`"k"`, "a").WithContext(ctx))
 	equal(t, "again", do(h, withKey(`"k"`, "a")).Body.String(), "done")
 	equal(t, "runs", l.n.Load(), 1)
