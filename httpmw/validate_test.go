@@ -365,6 +365,18 @@ func TestValidateLeavesTheConnectionSane(t *testing.T) {
 	})
 }
 
+// The rest of a body of unknown length is not waited for.
+func TestValidateClosesTheConnectionOfABodyWithoutEnd(t *testing.T) {
+	s := serve(t, mw.Must(Validate[order](ValidateConfig{Max: 1000}))(okHandler), false)
+	resp, err := s.Client().Post(s.URL, "application/json", io.LimitReader(endless{}, 2000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	equal(t, "status", resp.StatusCode, 413)
+	equal(t, "close", resp.Close, true)
+}
+
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) {

@@ -200,11 +200,35 @@ type (
 	Tagged  struct{ T string }
 	Mixed   struct{ X string }
 	MixedBy struct {
-		Y string `json:"X"`
+		Y int `json:"X"`
 	}
 	Twice1 struct{ Left }
 	Twice2 struct{ Left }
 )
+
+// Among fields of one depth the one with a tag is meant, whichever comes first.
+func TestTagWins(t *testing.T) {
+	var one struct {
+		Mixed
+		MixedBy
+	}
+	var other struct {
+		MixedBy
+		Mixed
+	}
+	for _, v := range []any{&one, &other} {
+		s, err := Of(reflect.TypeOf(v).Elem())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Decode([]byte(`{"X":7}`), v, 4); err != nil {
+			t.Error(err)
+		}
+	}
+	if one.Y != 7 || other.Y != 7 {
+		t.Errorf("%+v, %+v", one, other)
+	}
+}
 
 // The names that a struct has are those of encoding/json, whose rules on embedding are many: each type is asked of both.
 func TestNamesAreThoseOfEncodingJSON(t *testing.T) {
