@@ -393,3 +393,36 @@ func TestCompressLeavesAnswersToTheLayersOutside(t *testing.T) {
 		})
 	}
 }
+
+// The end of the coding is not written after a panic, also where no connection breaks off.
+func TestCompressWritesNoEndAfterAPanic(t *testing.T) {
+	for _, coding := range []string{"gzip", "zstd"} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Accept-Encoding", coding)
+		w := httptest.NewRecorder()
+		func() {
+			defer func() { _ = recover() }()
+			compressed(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, prose)
+				w.(http.Flusher).Flush()
+				panic("no such table")
+			})).ServeHTTP(w, r)
+		}()
+		if text, err := plainText(coding, w.Body.Bytes()); err == nil {
+			t.Errorf("%s: a clean end after %d bytes", coding, len(text))
+		}
+	}
+}
+
+// An encoder is taken away in the moment in which it is closed: klauspost's gzip panics when it is written to then.
+func TestCompressTakesTheEncoderWhenItIsClosed(t *testing.T) {
+	c := fill(Config{})
+	m := &compressor{Config: c, encoders: []*encoders{newEncoders("gzip", &c)}}
+	r := &response{m: m, declared: -1, enc: m.encoders[0].get(io.Discard)}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Write([]byte("x")); err != http.ErrHandlerTimeout {
+		t.Errorf("write after the end: %v", err)
+	}
+}
