@@ -149,10 +149,11 @@ var grpcModules = []string{
 // thirdParty is the closed list of modules outside the standard library that each part may link; everything else in
 // the module links none.
 var thirdParty = map[string][]string{
-	module + "/hotconfig":     {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
-	module + "/grpcmw":        grpcModules,
-	module + "/httpmw/cors":   {"github.com/jub0bs/cors", "golang.org/x/net", "golang.org/x/text"},
-	module + "/examples/http": {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
+	module + "/hotconfig":       {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
+	module + "/grpcmw":          grpcModules,
+	module + "/httpmw/cors":     {"github.com/jub0bs/cors", "golang.org/x/net", "golang.org/x/text"},
+	module + "/examples/http":   {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
+	module + "/httpmw/compress": {"github.com/klauspost/compress"},
 }
 
 // features is what core/simd asks what the processor can do; whoever stands on core/simd links it too.

@@ -23,6 +23,16 @@ var (
 	})
 )
 
+// The answers to request bodies.
+var (
+	problemMediaType  = newProblem(problemSpec{Status: http.StatusUnsupportedMediaType})
+	problemBodySlow   = newProblem(problemSpec{Status: http.StatusRequestTimeout})
+	problemBodyBroken = newProblem(problemSpec{
+		Status: http.StatusBadRequest,
+		Detail: "the body cannot be read to its end",
+	})
+)
+
 // The error.type of what goes wrong in this package, for access logs and metrics. A guard's rejection has the name of
 // its reason; an error status has its number.
 const (
@@ -38,6 +48,16 @@ const (
 	errorNoOrigin    = "csrf_no_origin"
 	errorBadOrigin   = "csrf_bad_origin"
 	errorIsolated    = "csrf_isolated"
+
+	errorCoding        = "unsupported_coding"
+	errorMediaType     = "unsupported_media_type"
+	errorBodySlow      = "body_timeout"
+	errorBodyBroken    = "body_broken"
+	errorBodyMalformed = "body_malformed"
+	errorBodyInvalid   = "body_invalid"
+
+	errorKeyReplayed      = "idempotency_key_replayed"
+	errorIdempotencyStore = "idempotency_store"
 )
 
 // rejectionTable is the one table of HTTP answers to rejections. Kinds that are not in it, those of guards of your own,

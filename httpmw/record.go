@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type record struct {
 	client  netip.Addr
 	trust   Trust         // that client was found by; meaningful if located
 	located bool          // the ClientIP layer ran
+	valid   []any         // what Validate decoded, pointers
 	waited  time.Duration // from start to the time of the guards: in their queues, or before one that was asked again
 
 	admission admission // of the first Guard layer
@@ -83,6 +85,7 @@ func begin(w http.ResponseWriter, r *http.Request) (x *exchange, down *http.Requ
 	if outer != nil {
 		rec.id = outer.id
 		rec.client, rec.trust, rec.located = outer.client, outer.trust, outer.located
+		rec.valid = slices.Clip(outer.valid)
 		rec.nonce, rec.timings = outer.nonce, outer.timings
 	}
 	down = r.WithContext(rec)

@@ -12,6 +12,13 @@ import (
 // Trailers that somebody outside has announced do not keep it from answering, as with guards. If a part of the
 // response was sent outside, the response is aborted.
 func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, mode core.Mode, p *problem, errorType string) bool {
+	return x.refuseUntil(w, r, mode, p, errorType, "")
+}
+
+// refuseUntil is refuse where time helps: retryAfter is in seconds; empty if nothing is known.
+func (x *exchange) refuseUntil(
+	w http.ResponseWriter, r *http.Request, mode core.Mode, p *problem, errorType, retryAfter string,
+) bool {
 	if mode == core.Shadow {
 		x.rec.shadow(errorType)
 		return false
@@ -25,6 +32,9 @@ func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, mode core.Mode
 		return true
 	}
 	delete(w.Header(), "Retry-After") // whoever set it spoke of something else
+	if retryAfter != "" {
+		w.Header()["Retry-After"] = []string{retryAfter}
+	}
 	sendProblem(w, r, p)
 	return true
 }

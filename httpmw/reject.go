@@ -142,7 +142,8 @@ func (g *guarded) reject(w http.ResponseWriter, r *http.Request, d *core.Decisio
 // WriteError answers r with a problem document for an error that a handler got from its dependencies, so that what a
 // guarded client returns becomes the right status: a *core.Rejection is answered as a Guard in front of the handler
 // would (429 or 503, with Retry-After when known), core.ErrTimeout with 503, and so the deadline of a Timeout outside
-// that err is about, an *http.MaxBytesError, such as BodyLimit causes, with 413, everything else with 502. The text is fixed; nothing of err reaches the client.
+// that err is about, an *http.MaxBytesError, such as BodyLimit causes, with 413, a body that Decompress cannot decode with
+// 400, everything else with 502. The text is fixed; nothing of err reaches the client.
 //
 // It does nothing if the response has begun, as far as a middleware of this package outside has seen, or if trailers
 // were announced: those carry the outcome of protocols such as gRPC.
@@ -170,6 +171,8 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		sendProblem(w, r, problemTimeout)
 	case isTooLarge(err):
 		sendProblem(w, r, problemTooLarge)
+	case errors.Is(err, errBroken):
+		sendProblem(w, r, problemBodyBroken)
 	default:
 		sendProblem(w, r, problemGateway)
 	}
