@@ -25,6 +25,11 @@ const (
 	errorCanceled = "canceled"
 )
 
+// The answer to a precondition of the request that does not hold (RFC 9110 section 13).
+var problemPrecondition = newProblem(problemSpec{Status: http.StatusPreconditionFailed})
+
+const errorPrecondition = "precondition_failed"
+
 // rejectionTable is the one table of HTTP answers to rejections. Kinds that are not in it, those of guards of your own,
 // are answered like a bulkhead.
 var rejectionTable = map[core.Kind]problemSpec{

@@ -32,6 +32,7 @@ type record struct {
 	// Written on the way out.
 	failure  string // the error.type of the access log, set by the layer that knows it; empty if none
 	rejected bool   // answered by one of our own guards
+	shadowed string // the error.type that a middleware in shadow mode would have answered with; empty if none
 	late     bool   // the response began after the deadline of a Timeout
 	ended    bool
 	took     time.Duration // start to end, meaningful if ended
@@ -117,6 +118,13 @@ func (rec *record) atEnd(e ender) {
 func (rec *record) fail(errorType string) {
 	if rec.failure == "" {
 		rec.failure = errorType
+	}
+}
+
+// shadow notes that a middleware in shadow mode lets a request pass that it would have rejected. The first stays.
+func (rec *record) shadow(errorType string) {
+	if rec.shadowed == "" {
+		rec.shadowed = errorType
 	}
 }
 
