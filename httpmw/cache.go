@@ -1,0 +1,329 @@
+package httpmw
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/schema"
+	"github.com/mw-go/mw/httpmw/internal/httpcache"
+)
+
+// ResponseCache keeps responses. Cache puts it in front of a handler, ClientCache behind an http.Client. It implements
+// core.Machine. Make one with NewResponseCache and Close it if it must not outlive what it asks. Safe for concurrent
+// use.
+type ResponseCache struct {
+	name  string
+	scope CacheScope
+	hooks CacheHooks
+
+	config   atomic.Pointer[CacheConfig]
+	override atomic.Pointer[cacheOverride]
+	shelf    *httpcache.Shelf[*resource]
+	seed     maphash.Seed
+	epochs   [256]atomic.Uint64 // of invalidations, by the hash of the key
+
+	count [cacheCounts]atomic.Uint64
+
+	mu      sync.Mutex
+	flights map[string]*flight
+	running int
+	closed  atomic.Bool   // set under the lock
+	idle    chan struct{} // closed when nothing runs, after Close
+}
+
+// resource is what is kept under one key. Immutable.
+type resource struct {
+	variants []*entry
+	alone    time.Time // until then requests do not wait for one another: the last response was for one of them only
+}
+
+type cacheOverride struct {
+	mode  core.Mode
+	until time.Time // zero: until it is restored
+}
+
+const (
+	countHit = iota
+	countStale
+	countMiss
+	countValidated
+	countCollapsed
+	countBypassed
+	countStored
+	countRescued
+	countInvalidated
+	countShadowed
+	cacheCounts
+)
+
+// The bounds that are no settings.
+const (
+	maxVariants = 16               // of one key
+	aloneFor    = 10 * time.Second // how long it is remembered that the response to a key is not shared
+)
+
+// NewResponseCache returns an empty cache. scope must be CacheShared or CachePrivate. It starts nothing: goroutines are
+// those of requests that the cache asks, begun by the requests that need them. Errors: a name that is not 1 to 64 of
+// letters, digits and - _ . /, a scope that is neither, and every bad field of c.
+func NewResponseCache(name string, scope CacheScope, c CacheConfig, h ...CacheHooks) (*ResponseCache, error) {
+	if !isCacheName(name) {
+		return nil, fmt.Errorf("httpmw: the name of a cache is 1 to 64 of letters, digits and - _ . /, not %q", name)
+	}
+	if scope != CacheShared && scope != CachePrivate {
+		return nil, fmt.Errorf("httpmw: cache %s: the scope is CacheShared or CachePrivate, not %d", name, scope)
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	x := &ResponseCache{
+		name: name, scope: scope, hooks: atMostOne("NewResponseCache", h),
+		seed: maphash.MakeSeed(), flights: map[string]*flight{}, idle: make(chan struct{}),
+	}
+	c = schema.Fill(c)
+	x.config.Store(&c)
+	x.shelf = httpcache.NewShelf[*resource](c.MaxBytes)
+	if x.hooks.Rules == nil {
+		x.hooks.Rules = standardRules{x}
+	}
+	return x, nil
+}
+
+func isCacheName(s string) bool {
+	const others = "-_./"
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte(others, c) >= 0) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+// Config returns the effective settings, defaults filled in.
+func (c *ResponseCache) Config() CacheConfig { return *c.config.Load() }
+
+// Prepare checks a Config and returns the function that puts it in force, for transactions over several machines. It
+// holds nothing, and commit cannot fail.
+func (c *ResponseCache) Prepare(to CacheConfig) (commit func(), err error) {
+	if err := to.Validate(); err != nil {
+		return nil, err
+	}
+	to = schema.Fill(to)
+	return func() {
+		c.config.Store(&to)
+		c.shelf.SetMax(to.MaxBytes)
+	}, nil
+}
+
+// Tune puts settings in force from the next request on. Responses that are kept stay, with the lifetimes they were
+// given; a smaller MaxBytes evicts at once. On error nothing changes.
+func (c *ResponseCache) Tune(to CacheConfig) error {
+	commit, err := c.Prepare(to)
+	if err == nil {
+		commit()
+	}
+	return err
+}
+
+// Override puts mode in force for d (0: until Restore) whatever the configuration says; it outlives Tune. Errors: a mode
+// other than enforce, shadow and disabled, and a negative d.
+func (c *ResponseCache) Override(mode core.Mode, d time.Duration) error {
+	if mode > core.Disabled || d < 0 {
+		return fmt.Errorf("httpmw: cache %s: override %v for %v: a mode of enforce, shadow and disabled, and no negative time", c.name, mode, d)
+	}
+	o := &cacheOverride{mode: mode}
+	if d > 0 {
+		o.until = time.Now().Add(d)
+	}
+	c.override.Store(o)
+	return nil
+}
+
+// Restore ends an override.
+func (c *ResponseCache) Restore() { c.override.Store(nil) }
+
+func (c *ResponseCache) mode() core.Mode {
+	if c.closed.Load() {
+		return core.Disabled
+	}
+	if o := c.override.Load(); o != nil && (o.until.IsZero() || time.Now().Before(o.until)) {
+		return o.mode
+	}
+	return c.config.Load().Mode
+}
+
+// Purge forgets every response. What is being fetched is not kept.
+func (c *ResponseCache) Purge() {
+	for i := range c.epochs {
+		c.epochs[i].Add(1)
+	}
+	c.shelf.Clear()
+}
+
+// Invalidate forgets what is kept for the URL of r, whatever its method, in all variants. What is being fetched for it
+// is not kept, and later requests do not wait for it.
+func (c *ResponseCache) Invalidate(r *http.Request) { c.invalidate(c.key(r)) }
+
+func (c *ResponseCache) invalidate(key string) {
+	c.epoch(key).Add(1) // first, so that who stores now is found by the removal, and who stores later finds the epoch
+	if c.shelf.Delete(key) {
+		c.count[countInvalidated].Add(1)
+	}
+}
+
+func (c *ResponseCache) epoch(key string) *atomic.Uint64 {
+	return &c.epochs[maphash.String(c.seed, key)%uint64(len(c.epochs))]
+}
+
+// Close ends the cache: requests it has under way are cancelled, and from then on every request is passed on and nothing
+// is kept. It waits until all goroutines have ended or ctx has, and then returns ctx.Err(). A second Close waits
+// likewise.
+func (c *ResponseCache) Close(ctx context.Context) error {
+	c.mu.Lock()
+	if c.closed.CompareAndSwap(false, true) && c.running == 0 {
+		close(c.idle)
+	}
+	under := make([]*flight, 0, len(c.flights))
+	for _, f := range c.flights {
+		under = append(under, f)
+	}
+	c.mu.Unlock()
+	for _, f := range under {
+		f.cancel()
+	}
+	c.Purge()
+	select {
+	case <-c.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// CacheSnapshot is what a page, a metric or a test reads of a ResponseCache. Counts are lifetime counts.
+type CacheSnapshot struct {
+	core.Status
+	Config    CacheConfig
+	Resources int   // URLs that responses are kept of
+	Bytes     int64 // of them
+	Flights   int   // requests that the cache has under way
+
+	Hits        uint64 // answered by a fresh response
+	Stales      uint64 // answered by one that was not fresh, while it was being refreshed
+	Misses      uint64 // passed on, or waited for one that was
+	Collapsed   uint64 // of the misses, answered by the response to another request
+	Validated   uint64 // responses that a 304 confirmed
+	Rescued     uint64 // errors that a response that was not fresh was given out for
+	Bypassed    uint64 // passed on without a look
+	Stored      uint64
+	Evicted     uint64
+	Invalidated uint64 // URLs forgotten because of an unsafe request or Invalidate
+}
+
+// Snapshot returns the state as of now.
+func (c *ResponseCache) Snapshot() CacheSnapshot {
+	s := CacheSnapshot{Config: c.Config()}
+	s.Policy = core.Policy{Kind: core.KindCache, Name: c.name, Mode: c.mode()}
+	if o := c.override.Load(); o != nil && s.Policy.Mode == o.mode {
+		s.Overridden = o.until.IsZero() || time.Now().Before(o.until)
+		if s.Overridden && !o.until.IsZero() {
+			s.OverrideUntil = core.TimeOf(o.until)
+		}
+	}
+	s.Resources, s.Bytes, s.Evicted = c.shelf.Size()
+	c.mu.Lock()
+	s.Flights = c.running
+	c.mu.Unlock()
+	s.Hits, s.Stales, s.Misses = c.count[countHit].Load(), c.count[countStale].Load(), c.count[countMiss].Load()
+	s.Collapsed, s.Validated = c.count[countCollapsed].Load(), c.count[countValidated].Load()
+	s.Rescued, s.Bypassed = c.count[countRescued].Load(), c.count[countBypassed].Load()
+	s.Stored, s.Invalidated = c.count[countStored].Load(), c.count[countInvalidated].Load()
+	s.Admitted = s.Hits + s.Stales + s.Misses + s.Bypassed
+	s.Shadowed = c.count[countShadowed].Load()
+	return s
+}
+
+// Status returns the part of the Snapshot that all machines share.
+func (c *ResponseCache) Status() core.Status { return c.Snapshot().Status }
+
+// key is the URL that a request asks for, and what CacheHooks.Key adds.
+func (c *ResponseCache) key(r *http.Request) string {
+	key := keyOf(r)
+	if c.hooks.Key != nil {
+		key += "\n" + c.hooks.Key(r)
+	}
+	return key
+}
+
+func keyOf(r *http.Request) string {
+	scheme, host := r.URL.Scheme, r.Host
+	if scheme == "" { // on a server
+		scheme = "http"
+		if r.TLS != nil {
+			scheme = "https"
+		}
+	}
+	if host == "" {
+		host = r.URL.Host
+	}
+	return scheme + "://" + strings.ToLower(host) + r.URL.RequestURI()
+}
+
+// store keeps an entry unless its key was invalidated since epoch.
+func (c *ResponseCache) store(key string, epoch uint64, e *entry) (stored bool) {
+	c.shelf.Update(key, func(old *resource, _ bool) (*resource, int64, bool) {
+		if c.epoch(key).Load() != epoch || c.mode() == core.Disabled {
+			return old, old.size(key), old != nil
+		}
+		stored = true
+		fresh := old.with(e)
+		return fresh, fresh.size(key), true
+	})
+	if stored {
+		c.count[countStored].Add(1)
+	}
+	return stored
+}
+
+// remember that the response to a key was not to be shared, so that the next requests do not wait for one another.
+func (c *ResponseCache) remember(key string, now time.Time) {
+	c.shelf.Update(key, func(old *resource, _ bool) (*resource, int64, bool) {
+		fresh := &resource{alone: now.Add(aloneFor)}
+		if old != nil {
+			fresh.variants = old.variants
+		}
+		return fresh, fresh.size(key), true
+	})
+}
+
+// with returns the resource with a further entry, in place of one for the same request.
+func (s *resource) with(e *entry) *resource {
+	fresh := &resource{variants: []*entry{e}}
+	if s == nil {
+		return fresh
+	}
+	for _, other := range s.variants {
+		if len(fresh.variants) < maxVariants && !(slices.Equal(other.vary, e.vary) && slices.Equal(other.asked, e.asked)) {
+			fresh.variants = append(fresh.variants, other)
+		}
+	}
+	return fresh
+}
+
+func (s *resource) size(key string) int64 {
+	n := int64(len(key) + 256)
+	if s != nil {
+		for _, e := range s.variants {
+			n += e.size()
+		}
+	}
+	return n
+}
