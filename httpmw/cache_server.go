@@ -180,7 +180,7 @@ func (m *cacheLayer) settled(f *flight, w http.ResponseWriter, q *question) bool
 		m.c.count[countMiss].Add(1)
 		now := time.Now()
 		m.c.report(w.Header(), &f.report, now)
-		f.entry.serve(w, q.r, f.report.fwdStatus != 0, now)
+		f.entry.serve(w, q.r, f.report.fromBefore(), now)
 		return true
 	}
 	select {

@@ -17,7 +17,10 @@ type cacheReport struct {
 	entry     *entry // that was given out
 }
 
-// add appends the report to the field: the cache nearest to the client comes last.
+// fromBefore reports whether the response given out was made for an earlier request.
+func (p *cacheReport) fromBefore() bool { return p.hit || p.fwdStatus != 0 || p.detail != "" }
+
+// report appends a report to the field: the cache nearest to the client comes last.
 func (c *ResponseCache) report(h http.Header, p *cacheReport, now time.Time) {
 	b := make([]byte, 0, 64)
 	if c.name[0] >= '0' && c.name[0] <= '9' || c.name[0] == '-' || c.name[0] == '_' || c.name[0] == '.' || c.name[0] == '/' {

@@ -206,7 +206,7 @@ func (t *clientCache) lead(f *flight, q *question, old *entry, fwd string) (*htt
 		return nil, nil, false
 	case f.entry != nil:
 		t.c.count[countMiss].Add(1)
-		return t.c.responseOf(q, f.entry, f.report.fwdStatus != 0, f.report, time.Now()), nil, true
+		return t.c.responseOf(q, f.entry, f.report.fromBefore(), f.report, time.Now()), nil, true
 	case got.err != nil:
 		t.c.count[countMiss].Add(1)
 		return nil, got.err, true
@@ -231,7 +231,7 @@ func (t *clientCache) fetch(f *flight, q *question, old *entry, fwd string, down
 	case err != nil:
 		if f.ctx.Err() == nil && old.coversError(now) {
 			c.count[countRescued].Add(1)
-			f.settle(old, cacheReport{fwd: fwd, fwdStatus: http.StatusBadGateway, detail: "stale-if-error"})
+			f.settle(old, cacheReport{fwd: fwd, detail: "stale-if-error"})
 			return
 		}
 		got.err = err
