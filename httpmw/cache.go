@@ -16,9 +16,43 @@ import (
 	"github.com/mw-go/mw/httpmw/internal/httpcache"
 )
 
-// ResponseCache keeps responses. Cache puts it in front of a handler, ClientCache behind an http.Client. It implements
-// core.Machine. Make one with NewResponseCache and Close it if it must not outlive what it asks. Safe for concurrent
-// use.
+// ResponseCache keeps responses to GET by RFC 9111 and gives them out again. Cache puts it in front of a handler,
+// ClientCache behind an http.Client. It implements core.Machine. Make one with NewResponseCache and Close it if it must
+// not outlive what it asks. Safe for concurrent use.
+//
+//	request                                                       what happens                       Cache-Status (RFC 9211)
+//	other methods than GET and HEAD                               passed on; if it is unsafe and     fwd=method
+//	                                                              does not fail, its URL, and those
+//	                                                              of Location and Content-Location
+//	                                                              on the same host, are forgotten
+//	Range, If-Match, If-Unmodified-Since, a body; Cookie, if      passed on                          fwd=bypass
+//	the cache is shared and Cookies is bypass
+//	fresh                                                         given out; 304 if the client has   hit; ttl=9
+//	                                                              it; HEAD without the body
+//	not fresh, within stale-while-revalidate                      given out; refreshed in the        hit; ttl=-5
+//	                                                              background, once
+//	not fresh, with ETag or Last-Modified                         confirmed by a 304                 fwd=stale; fwd-status=304; ttl=9; stored
+//	not fresh, and 500, 502, 503 or 504 comes back, within        given out                          fwd=stale; fwd-status=503; ttl=-5; ...
+//	stale-if-error
+//	not kept, or not for a request with these fields              fetched                            fwd=uri-miss or vary-miss; ttl=10; stored
+//	the same, while another one is under way                      waits for that                     fwd=uri-miss; ttl=10; stored; collapsed
+//	no-cache, max-age and min-fresh of the request                confirmed or fetched               fwd=request; ...
+//	only-if-cached, and nothing is kept                           504
+//
+// Not kept is what says no-store, sets a cookie, varies by "*", has trailers, is a part or a stream, is longer than
+// MaxBody or does not come whole; in a shared cache also what says private, and the response to a request with
+// Authorization, unless it says public, s-maxage or must-revalidate. In a shared cache such a request gets nothing else
+// either. Fields that layers outside have set are theirs and not kept.
+//
+// Requests that ask the same wait for one that is fetched in a goroutine of its own. It is cancelled when nobody waits
+// any more, and not because the one who began it leaves; it has the values of that one's context and no deadline. A
+// response that turns out not to be for all is passed to him as it is made, and the others ask for themselves, and for
+// ten seconds nobody waits for that URL. A panic of the handler, and runtime.Goexit, go on in the one who began; a panic
+// is a *core.PanicError there, but for http.ErrAbortHandler. No response that was asked for before an invalidation is
+// kept after it, or given to who came after it. Stale responses are not given out for errors to requests that ask for
+// themselves: with Authorization or no-store, and HEAD.
+//
+// While it is not certain that a response can be kept, up to MaxBody bytes of it are held in memory, besides MaxBytes.
 type ResponseCache struct {
 	name  string
 	scope CacheScope

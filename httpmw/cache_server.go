@@ -9,7 +9,14 @@ import (
 	"github.com/mw-go/mw/httpmw/internal/intercept"
 )
 
-// Cache returns a middleware that answers from c what it may, and passes on the rest. See ResponseCache.
+// Cache returns a middleware that answers from c what it may, and passes on the rest: see ResponseCache. The cache is
+// CacheShared unless all its requests come from one user.
+//
+// What the handler answers must depend on nothing but the URL, the fields that its Vary names and what CacheHooks.Key
+// adds. Authentication belongs outside, so that a hit is asked for by somebody who may; Compress belongs outside, so that
+// one response serves all codings. The route of a hit is that of the response that is kept. A handler whose response is
+// being kept runs in another goroutine, where http.ResponseController and the optional methods of the ResponseWriter
+// work as long as its client is there. It panics if c is nil.
 func Cache(c *ResponseCache) func(http.Handler) http.Handler {
 	if c == nil {
 		panic("httpmw: Cache: nil ResponseCache")
