@@ -60,6 +60,14 @@ const (
 	errorIdempotencyStore = "idempotency_store"
 )
 
+// The answer to a precondition of the request that does not hold (RFC 9110 section 13).
+var problemPrecondition = newProblem(problemSpec{Status: http.StatusPreconditionFailed})
+
+// The answer to Cache-Control: only-if-cached (RFC 9111 section 5.2.1.7).
+var problemNotCached = newProblem(problemSpec{Status: http.StatusGatewayTimeout, Detail: "the response is not in the cache"})
+
+const errorPrecondition = "precondition_failed"
+
 // rejectionTable is the one table of HTTP answers to rejections. Kinds that are not in it, those of guards of your own,
 // are answered like a bulkhead.
 var rejectionTable = map[core.Kind]problemSpec{

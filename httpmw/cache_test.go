@@ -1,0 +1,674 @@
+package httpmw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mw-go/mw"
+	"github.com/mw-go/mw/core"
+)
+
+func newCache(t testing.TB, scope CacheScope, c CacheConfig, h ...CacheHooks) *ResponseCache {
+	t.Helper()
+	rc, err := NewResponseCache("test", scope, c, h...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), hang)
+		defer cancel()
+		if err := rc.Close(ctx); err != nil {
+			t.Error("close:", err)
+		}
+	})
+	return rc
+}
+
+// cacheOrigin is a handler that counts its runs and numbers its answers.
+type cacheOrigin struct {
+	runs   atomic.Int64
+	answer func(n int64, w http.ResponseWriter, r *http.Request)
+}
+
+func (o *cacheOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	o.answer(o.runs.Add(1), w, r)
+}
+
+// numbered answers "answer N" with fields in pairs.
+func numbered(fields ...string) *cacheOrigin {
+	return &cacheOrigin{answer: func(n int64, w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i < len(fields); i += 2 {
+			w.Header().Set(fields[i], fields[i+1])
+		}
+		_, _ = fmt.Fprintf(w, "answer %d", n)
+	}}
+}
+
+// step is one request of a test and what is expected of its answer.
+type step struct {
+	after  time.Duration // before it
+	method string        // default GET
+	path   string        // default /
+	fields []string
+	body   string // "" does not matter
+	code   int    // default 200
+	status string // Cache-Status; "" does not matter
+	age    string // "" does not matter
+}
+
+// walk runs steps in virtual time and settles what runs in the background after each.
+func walk(t *testing.T, scope CacheScope, c CacheConfig, o http.Handler, steps []step) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := Cache(newCache(t, scope, c))(o)
+		for i, s := range steps {
+			time.Sleep(s.after)
+			method, path, code := s.method, s.path, s.code
+			if method == "" {
+				method = "GET"
+			}
+			if path == "" {
+				path = "/"
+			}
+			if code == 0 {
+				code = 200
+			}
+			got := do(h, ask(method, path, s.fields...))
+			what := fmt.Sprintf("step %d, ", i)
+			equal(t, what+"status", got.Code, code)
+			if s.body != "" {
+				equal(t, what+"body", got.Body.String(), s.body)
+			}
+			if s.status != "" {
+				equal(t, what+"Cache-Status", got.Header().Get("Cache-Status"), s.status)
+			}
+			if s.age != "" {
+				equal(t, what+"Age", got.Header().Get("Age"), s.age)
+			}
+			synctest.Wait()
+		}
+	})
+}
+
+// TestCacheLifetimes: max-age, s-maxage, Expires, TTL (RFC 9111 section 4.2), Age and Cache-Status (RFC 9211).
+func TestCacheLifetimes(t *testing.T) {
+	const miss, hit9 = "test; fwd=uri-miss; ttl=10; stored", "test; hit; ttl=6"
+	minute := CacheConfig{TTL: 10 * time.Second}
+	for _, tc := range []struct {
+		name   string
+		scope  CacheScope
+		config CacheConfig
+		fields []string
+		fresh  bool
+	}{
+		{"max-age", CacheShared, CacheConfig{}, []string{"Cache-Control", "max-age=10"}, true},
+		{"max-age 0", CacheShared, minute, []string{"Cache-Control", "max-age=0"}, false},
+		{"s-maxage goes first", CacheShared, CacheConfig{}, []string{"Cache-Control", "max-age=1, s-maxage=10"}, true},
+		{"s-maxage is not for private caches", CachePrivate, CacheConfig{}, []string{"Cache-Control", "max-age=10, s-maxage=1"}, true},
+		{"Expires", CacheShared, CacheConfig{}, []string{"Date", "Sat, 01 Jan 2000 00:00:00 GMT", "Expires", "Sat, 01 Jan 2000 00:00:10 GMT"}, true},
+		{"Expires that is no date", CacheShared, minute, []string{"Expires", "0"}, false},
+		{"TTL", CacheShared, minute, nil, true},
+		{"nothing said", CacheShared, CacheConfig{}, nil, false},
+		{"no-store", CacheShared, minute, []string{"Cache-Control", "no-store, max-age=10"}, false},
+		{"private, shared", CacheShared, minute, []string{"Cache-Control", "private, max-age=10"}, false},
+		{"private, private", CachePrivate, CacheConfig{}, []string{"Cache-Control", "private, max-age=10"}, true},
+		{"Set-Cookie", CacheShared, minute, []string{"Set-Cookie", "id=1", "Cache-Control", "public, max-age=10"}, false},
+		{"Vary *", CacheShared, minute, []string{"Vary", "Accept, *"}, false},
+		{"event stream", CacheShared, minute, []string{"Content-Type", "text/event-stream"}, false},
+		{"trailers", CacheShared, minute, []string{"Trailer", "X"}, false},
+		{"promised more than came", CacheShared, minute, []string{"Content-Length", "100"}, false},
+		{"no-cache", CacheShared, minute, []string{"Cache-Control", "no-cache"}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			steps := []step{{body: "answer 1"}, {after: 3500 * time.Millisecond, body: "answer 2"}}
+			if tc.fresh {
+				steps = []step{
+					{body: "answer 1", status: miss},
+					{after: 3500 * time.Millisecond, body: "answer 1", status: hit9, age: "3"},
+					{after: 7 * time.Second, body: "answer 2"},
+				}
+			}
+			walk(t, tc.scope, tc.config, numbered(tc.fields...), steps)
+		})
+	}
+}
+
+// fiber #3905: one user's response reached another. Section 3.5 of RFC 9111.
+func TestCacheAuthorizationIsNotShared(t *testing.T) {
+	ann, bob := []string{"Authorization", "Bearer ann"}, []string{"Authorization", "Bearer bob"}
+	walk(t, CacheShared, CacheConfig{TTL: time.Minute}, numbered(), []step{
+		{fields: ann, body: "answer 1"}, {fields: bob, body: "answer 2"}, {body: "answer 3"},
+		{fields: ann, body: "answer 4", status: "test; fwd=request"}, {body: "answer 3"},
+	})
+	for _, open := range []string{"public, max-age=60", "s-maxage=60", "must-revalidate, max-age=60"} {
+		walk(t, CacheShared, CacheConfig{}, numbered("Cache-Control", open), []step{
+			{fields: ann, body: "answer 1"}, {fields: bob, body: "answer 1"}, {body: "answer 1"},
+		})
+	}
+	walk(t, CachePrivate, CacheConfig{}, numbered("Cache-Control", "max-age=60"), []step{
+		{fields: ann, body: "answer 1"}, {fields: ann, body: "answer 1"},
+	})
+}
+
+func TestCacheCookiePolicy(t *testing.T) {
+	cookie := []string{"Cookie", "id=1"}
+	walk(t, CacheShared, CacheConfig{TTL: time.Minute}, numbered(), []step{
+		{fields: cookie, body: "answer 1", status: "test; fwd=bypass"}, {body: "answer 2"},
+		{fields: cookie, body: "answer 3"}, {body: "answer 2"},
+	})
+	walk(t, CacheShared, CacheConfig{TTL: time.Minute, Cookies: IgnoreCookies}, numbered(), []step{
+		{fields: cookie, body: "answer 1"}, {body: "answer 1"},
+	})
+	walk(t, CachePrivate, CacheConfig{TTL: time.Minute}, numbered(), []step{
+		{fields: cookie, body: "answer 1"}, {fields: cookie, body: "answer 1"},
+	})
+}
+
+func TestCacheVary(t *testing.T) {
+	de, en := []string{"Accept-Language", "de"}, []string{"Accept-Language", " en "}
+	walk(t, CacheShared, CacheConfig{TTL: time.Minute}, numbered("Vary", "accept-language"), []step{
+		{fields: de, body: "answer 1", status: "test; fwd=uri-miss; ttl=60; stored"},
+		{fields: en, body: "answer 2", status: "test; fwd=vary-miss; ttl=60; stored"},
+		{fields: de, body: "answer 1"}, {fields: en, body: "answer 2"}, {body: "answer 3"},
+	})
+}
+
+// What is passed on: nothing of it is kept.
+func TestCacheBypass(t *testing.T) {
+	walk(t, CacheShared, CacheConfig{TTL: time.Minute}, numbered(), []step{
+		{fields: []string{"Range", "bytes=0-1"}, body: "answer 1", status: "test; fwd=bypass"},
+		{method: "HEAD", status: "test; fwd=uri-miss"},
+		{body: "answer 3"},
+		{fields: []string{"Range", "bytes=0-1"}, body: "answer 4"},
+		{fields: []string{"If-Match", `"x"`}, body: "answer 5"},
+		{method: "HEAD", status: "test; hit; ttl=60"},
+		{body: "answer 3"},
+	})
+}
+
+// Section 4.4 of RFC 9111: an unsafe request makes what is kept invalid, unless it fails.
+func TestCacheUnsafeMethodInvalidates(t *testing.T) {
+	o := &cacheOrigin{}
+	o.answer = func(n int64, w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/fails":
+			w.WriteHeader(409)
+		case "/list":
+			w.Header().Set("Location", "http://example.com/other")
+			w.Header().Set("Content-Location", "http://elsewhere.example/foreign")
+			w.WriteHeader(201)
+		}
+		_, _ = fmt.Fprintf(w, "answer %d", n)
+	}
+	walk(t, CacheShared, CacheConfig{TTL: time.Minute}, o, []step{
+		{body: "answer 1"},
+		{method: "POST", body: "answer 2", status: "test; fwd=method"},
+		{body: "answer 3"},
+		{path: "/other", body: "answer 4"},
+		{method: "POST", path: "/list", code: 201},
+		{path: "/other", body: "answer 6"},
+		{body: "answer 3"},
+		{method: "OPTIONS", body: "answer 7"},
+		{body: "answer 3"},
+		{path: "/fails", code: 409},
+		{method: "DELETE", path: "/fails", code: 409},
+	})
+}
+
+func TestCacheRequestDirectives(t *testing.T) {
+	with := func(s string) []string { return []string{"Cache-Control", s} }
+	steps := func(heeded bool) []step {
+		s := []step{
+			{body: "answer 1"},
+			{after: 10 * time.Second, fields: with("max-age=20"), body: "answer 1"},
+			{fields: with("min-fresh=40"), body: "answer 1"},
+			{fields: with("only-if-cached"), body: "answer 1"},
+		}
+		if !heeded {
+			return append(s, step{fields: with("no-cache"), body: "answer 1"}, step{fields: with("max-age=0"), body: "answer 1"})
+		}
+		return append(s,
+			step{fields: with("max-age=5"), body: "answer 2", status: "test; fwd=request; ttl=60; stored"},
+			step{fields: with("no-cache"), body: "answer 3"},
+			step{fields: []string{"Pragma", "no-cache"}, body: "answer 4"},
+			step{fields: with("no-store"), body: "answer 4"}, // it may be answered, not kept
+			step{after: 30 * time.Second, fields: with("min-fresh=40"), body: "answer 5"},
+			step{after: 70 * time.Second, fields: with("max-stale=20"), body: "answer 5", status: "test; hit; ttl=-10", age: "70"},
+			step{fields: with("max-stale"), body: "answer 5"},
+			step{fields: with("max-stale=5"), body: "answer 6"},
+			step{path: "/new", fields: with("only-if-cached"), code: 504, status: "test"},
+			step{path: "/new", fields: with("no-store"), body: "answer 7"},
+			step{path: "/new", body: "answer 8"},
+		)
+	}
+	walk(t, CacheShared, CacheConfig{TTL: time.Minute}, numbered(), steps(true))
+	walk(t, CacheShared, CacheConfig{TTL: time.Minute, IgnoreRequest: true}, numbered(), steps(false))
+}
+
+// RFC 5861: given out at once while one request refreshes it.
+func TestCacheStaleWhileRevalidate(t *testing.T) {
+	steps := []step{
+		{body: "answer 1"},
+		{after: 15 * time.Second, body: "answer 1", status: "test; hit; ttl=-5", age: "15"},
+		{body: "answer 2", status: "test; hit; ttl=10"},
+		{after: 45 * time.Second, body: "answer 3", status: "test; fwd=stale; ttl=10; stored"},
+	}
+	walk(t, CacheShared, CacheConfig{}, numbered("Cache-Control", "max-age=10, stale-while-revalidate=30"), steps)
+	walk(t, CacheShared, CacheConfig{StaleWhileRevalidate: 30 * time.Second}, numbered("Cache-Control", "max-age=10"), steps)
+	walk(t, CacheShared, CacheConfig{}, numbered("Cache-Control", "s-maxage=10, stale-while-revalidate=30"), steps)
+	for _, strict := range []string{"max-age=10, must-revalidate", "s-maxage=10", "max-age=10, proxy-revalidate"} {
+		walk(t, CacheShared, CacheConfig{StaleWhileRevalidate: 30 * time.Second}, numbered("Cache-Control", strict), []step{
+			{body: "answer 1"}, {after: 15 * time.Second, body: "answer 2"},
+		})
+	}
+}
+
+func TestCacheStaleIfError(t *testing.T) {
+	for _, code := range []int{500, 502, 503, 504} {
+		o := &cacheOrigin{answer: func(n int64, w http.ResponseWriter, _ *http.Request) {
+			if n > 1 {
+				w.WriteHeader(code)
+				return
+			}
+			w.Header().Set("Cache-Control", "max-age=10, stale-if-error=30")
+			_, _ = io.WriteString(w, "good")
+		}}
+		walk(t, CacheShared, CacheConfig{}, o, []step{
+			{body: "good"},
+			{after: 15 * time.Second, body: "good", status: fmt.Sprintf("test; fwd=stale; fwd-status=%d; ttl=-5; detail=stale-if-error", code), age: "15"},
+			{after: 30 * time.Second, code: code, status: "test; fwd=stale"},
+		})
+	}
+}
+
+// A 304 of the handler confirms what is kept; its fields come into it.
+func TestCacheRevalidates(t *testing.T) {
+	o := &cacheOrigin{answer: func(n int64, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"v"`)
+		w.Header().Set("Cache-Control", "max-age=10")
+		w.Header().Set("X-Run", fmt.Sprint(n))
+		if r.Header.Get("If-None-Match") == `"v"` {
+			w.WriteHeader(304)
+			return
+		}
+		_, _ = io.WriteString(w, "body")
+	}}
+	walk(t, CacheShared, CacheConfig{}, o, []step{
+		{body: "body"},
+		{after: 15 * time.Second, body: "body", status: "test; fwd=stale; fwd-status=304; ttl=10; stored"},
+		{after: time.Second, body: "body", status: "test; hit; ttl=9"},
+		{fields: []string{"If-None-Match", `"v"`}, code: 304, status: "test; hit; ttl=9"},
+		{fields: []string{"If-None-Match", `"other"`}, body: "body"},
+		{fields: []string{"If-None-Match", `"v"`, "Cache-Control", "no-cache"}, code: 304},
+	})
+	equal(t, "runs", o.runs.Load(), 3)
+}
+
+// A 304 about another representation than the one kept: the whole is asked for.
+func TestCacheForeign304(t *testing.T) {
+	o := &cacheOrigin{answer: func(n int64, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", fmt.Sprintf(`"v%d"`, n))
+		w.Header().Set("Cache-Control", "max-age=10")
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(304)
+			return
+		}
+		_, _ = fmt.Fprintf(w, "answer %d", n)
+	}}
+	walk(t, CacheShared, CacheConfig{}, o, []step{{body: "answer 1"}, {after: 15 * time.Second, body: "answer 3"}})
+}
+
+// A 304 that forbids keeping still answers who asked.
+func TestCache304ThatForbids(t *testing.T) {
+	o := &cacheOrigin{answer: func(n int64, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"v"`)
+		if r.Header.Get("If-None-Match") != "" {
+			w.Header().Set("Cache-Control", "no-store")
+			w.WriteHeader(304)
+			return
+		}
+		w.Header().Set("Cache-Control", "max-age=10")
+		_, _ = fmt.Fprintf(w, "answer %d", n)
+	}}
+	walk(t, CacheShared, CacheConfig{}, o, []step{
+		{body: "answer 1"}, {after: 15 * time.Second, body: "answer 1", status: "test; fwd=stale; fwd-status=304"}, {body: "answer 3"},
+	})
+}
+
+func TestCacheSetsOwnFieldsOfOtherLayersAside(t *testing.T) {
+	rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute})
+	outer := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Set-Cookie", "session="+r.Header.Get("X-User"))
+			w.Header().Set("X-Outer", r.Header.Get("X-User"))
+			next.ServeHTTP(w, r)
+		})
+	}
+	o := numbered()
+	h := mw.Chain(outer, Cache(rc))(o)
+	for _, user := range []string{"ann", "bob"} {
+		got := do(h, ask("GET", "/", "X-User", user))
+		equal(t, "body", got.Body.String(), "answer 1")
+		equal(t, "cookie", got.Header().Get("Set-Cookie"), "session="+user)
+		equal(t, "X-Outer", got.Header().Get("X-Outer"), user)
+	}
+}
+
+// The first client leaves: those who wait with him get the response all the same.
+func TestCacheFlightSurvivesItsFirstClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute})
+		o := &cacheOrigin{answer: func(_ int64, w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-time.After(time.Second):
+				_, _ = io.WriteString(w, "body")
+			case <-r.Context().Done():
+				w.WriteHeader(499)
+			}
+		}}
+		h := Cache(rc)(o)
+		ctx, cancel := context.WithCancel(t.Context())
+		var first, second *httptest.ResponseRecorder
+		var wg sync.WaitGroup
+		wg.Go(func() { first = do(h, ask("GET", "/").WithContext(ctx)) })
+		synctest.Wait()
+		wg.Go(func() { second = do(h, ask("GET", "/")) })
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+		equal(t, "first", first.Body.String(), "")
+		equal(t, "second", second.Body.String(), "body")
+		equal(t, "Cache-Status", second.Header().Get("Cache-Status"), "test; fwd=uri-miss; ttl=60; stored; collapsed")
+		equal(t, "runs", o.runs.Load(), 1)
+	})
+}
+
+// The last one leaves: the handler is cancelled, and what it makes of that is not kept.
+func TestCacheFlightEndsWithItsLastClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute})
+		o := &cacheOrigin{answer: func(_ int64, w http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			_, _ = io.WriteString(w, "half of it")
+		}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		do(Cache(rc)(o), ask("GET", "/").WithContext(ctx))
+		synctest.Wait()
+		s := rc.Snapshot()
+		equal(t, "flights", s.Flights, 0)
+		equal(t, "stored", s.Stored, 0)
+	})
+}
+
+func TestCacheCollapses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute})
+		o := &cacheOrigin{answer: func(_ int64, w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(time.Second)
+			_, _ = io.WriteString(w, "body")
+		}}
+		h := Cache(rc)(o)
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() { equal(t, "body", do(h, ask("GET", "/")).Body.String(), "body") })
+		}
+		wg.Wait()
+		equal(t, "runs", o.runs.Load(), 1)
+		equal(t, "collapsed", rc.Snapshot().Collapsed, 49)
+	})
+}
+
+// A response that is for one client alone: the others do not get it, and do not wait for one another afterwards.
+func TestCacheWaitersOfAPrivateResponseAskForThemselves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute})
+		o := &cacheOrigin{answer: func(n int64, w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(time.Second)
+			w.Header().Set("Cache-Control", "private")
+			_, _ = fmt.Fprintf(w, "answer %d", n)
+		}}
+		h := Cache(rc)(o)
+		began := time.Now()
+		var seen sync.Map
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if _, twice := seen.LoadOrStore(do(h, ask("GET", "/")).Body.String(), 1); twice {
+					t.Error("two clients got the same")
+				}
+			})
+		}
+		wg.Wait()
+		equal(t, "time", time.Since(began), 2*time.Second)
+		equal(t, "runs", o.runs.Load(), 20)
+	})
+}
+
+// An unsafe request comes while a response is being made: that response was made of what is no more.
+func TestCacheInvalidationReachesWhatIsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute})
+		var value atomic.Value
+		value.Store("old")
+		h := Cache(rc)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "PUT" {
+				value.Store("new")
+				return
+			}
+			v := value.Load().(string)
+			time.Sleep(time.Second)
+			_, _ = io.WriteString(w, v)
+		}))
+		var wg sync.WaitGroup
+		wg.Go(func() { equal(t, "begun before", do(h, ask("GET", "/")).Body.String(), "old") })
+		synctest.Wait()
+		do(h, ask("PUT", "/"))
+		equal(t, "begun after", do(h, ask("GET", "/")).Body.String(), "new")
+		wg.Wait()
+		equal(t, "kept", do(h, ask("GET", "/")).Body.String(), "new")
+	})
+}
+
+// Long bodies and streams go through while they are made, with the fields of the layers outside.
+func TestCachePassesOnWhatIsTooLong(t *testing.T) {
+	long := strings.Repeat("x", 100)
+	for name, answer := range map[string]http.HandlerFunc{
+		"long": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, long) },
+		"declared": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, long)
+		},
+		"flushed": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, long[:1])
+			w.(http.Flusher).Flush()
+			_, _ = io.WriteString(w, long[1:])
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute, MaxBody: 50})
+			runs := 0
+			h := mw.Chain(fullChain(t, newLogSink()), Cache(rc))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				runs++
+				answer(w, r)
+			}))
+			for i := range 2 {
+				got := do(h, ask("GET", "/"))
+				equal(t, "body", got.Body.String(), long)
+				equal(t, "Cache-Status", got.Header().Get("Cache-Status"), "test; fwd=uri-miss")
+				equal(t, "id", got.Header().Get("X-Request-Id") != "", true)
+				equal(t, "runs", runs, i+1)
+			}
+		})
+	}
+}
+
+// A panic goes to the client who began, with the stack of where it came from; ErrAbortHandler as it is.
+func TestCachePanicIsCarriedOver(t *testing.T) {
+	for name, tc := range map[string]struct {
+		value any
+		flush bool
+		want  func(v any) bool
+	}{
+		"value": {"oops", false, func(v any) bool {
+			p, ok := v.(*core.PanicError)
+			return ok && p.Value == "oops" && strings.Contains(string(p.Stack), "cache_test.go")
+		}},
+		"abort":   {http.ErrAbortHandler, false, func(v any) bool { return v == http.ErrAbortHandler }},
+		"midways": {"oops", true, func(v any) bool { _, ok := v.(*core.PanicError); return ok }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute})
+			h := Cache(rc)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, "part")
+				if tc.flush {
+					w.(http.Flusher).Flush()
+				}
+				panic(tc.value)
+			}))
+			rec := httptest.NewRecorder()
+			func() {
+				defer func() {
+					if v := recover(); !tc.want(v) {
+						t.Errorf("panic %v", v)
+					}
+				}()
+				h.ServeHTTP(rec, ask("GET", "/"))
+			}()
+			equal(t, "sent", rec.Body.Len() > 0, tc.flush)
+			equal(t, "stored", rc.Snapshot().Stored, 0)
+		})
+	}
+}
+
+func TestCacheGoexitIsCarriedOver(t *testing.T) {
+	rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute})
+	h := Cache(rc)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { runtime.Goexit() }))
+	returned := false
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.ServeHTTP(httptest.NewRecorder(), ask("GET", "/"))
+		returned = true
+	}()
+	<-done
+	equal(t, "returned", returned, false)
+}
+
+func TestCacheModes(t *testing.T) {
+	rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute, Mode: core.Shadow})
+	o := numbered()
+	h := Cache(rc)(o)
+	for n := 1; n <= 3; n++ {
+		got := do(h, ask("GET", "/"))
+		equal(t, "shadow", got.Body.String(), fmt.Sprintf("answer %d", n))
+		equal(t, "Cache-Status", got.Header().Get("Cache-Status"), "")
+	}
+	s := rc.Snapshot()
+	equal(t, "shadowed", s.Shadowed, 2)
+	equal(t, "stored", s.Stored, 3)
+	if err := rc.Override(core.Enforce, 0); err != nil {
+		t.Error(err)
+	}
+	equal(t, "enforced", do(h, ask("GET", "/")).Body.String(), "answer 3")
+	if err := rc.Override(core.Disabled, 0); err != nil {
+		t.Error(err)
+	}
+	equal(t, "disabled", do(h, ask("GET", "/")).Body.String(), "answer 4")
+	equal(t, "disabled", do(h, ask("PUT", "/")).Body.String(), "answer 5")
+	rc.Restore()
+	if err := rc.Tune(CacheConfig{TTL: time.Minute}); err != nil {
+		t.Error(err)
+	}
+	equal(t, "invalidated while disabled", do(h, ask("GET", "/")).Body.String(), "answer 6")
+	if rc.Override(core.ForcedOpen, 0) == nil || rc.Override(core.Shadow, -1) == nil {
+		t.Error("a wrong override is accepted")
+	}
+	var _ core.Machine = rc
+}
+
+func TestCacheIsBoundedByBytes(t *testing.T) {
+	rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute, MaxBytes: 100 << 10, MaxBody: 10 << 10})
+	h := Cache(rc)(replying(strings.Repeat("x", 9<<10)))
+	for i := range 50 {
+		do(h, ask("GET", fmt.Sprintf("/%d", i)))
+	}
+	s := rc.Snapshot()
+	if s.Bytes > 100<<10 || s.Resources < 5 || s.Evicted == 0 {
+		t.Errorf("%d bytes, %d resources, %d evicted", s.Bytes, s.Resources, s.Evicted)
+	}
+	if err := rc.Tune(CacheConfig{MaxBytes: 4096}); err != nil {
+		t.Error(err)
+	}
+	equal(t, "resources after Tune", rc.Snapshot().Resources, 0)
+}
+
+func TestCacheClosedPassesOn(t *testing.T) {
+	rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute})
+	h := Cache(rc)(numbered())
+	if err := rc.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for n := 1; n <= 2; n++ {
+		equal(t, "body", do(h, ask("GET", "/")).Body.String(), fmt.Sprintf("answer %d", n))
+	}
+}
+
+func TestCacheConfigIsJudged(t *testing.T) {
+	for want, f := range map[string]func() (*ResponseCache, error){
+		"scope":    func() (*ResponseCache, error) { return NewResponseCache("x", 0, CacheConfig{}) },
+		"name":     func() (*ResponseCache, error) { return NewResponseCache("a b", CacheShared, CacheConfig{}) },
+		"max_body": func() (*ResponseCache, error) { return NewResponseCache("x", CacheShared, CacheConfig{MaxBody: -1}) },
+		"cookies":  func() (*ResponseCache, error) { return NewResponseCache("x", CacheShared, CacheConfig{Cookies: "eat"}) },
+	} {
+		if _, err := f(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	rc := newCache(t, CacheShared, CacheConfig{})
+	if err := rc.Tune(CacheConfig{MaxBody: -1}); err == nil || errors.Is(err, context.Canceled) {
+		t.Errorf("tune: %v", err)
+	}
+}
+
+// The route of a hit is that of the response, so that logs and metrics know it.
+func TestCacheHitKeepsTheRoute(t *testing.T) {
+	rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute})
+	sink := newLogSink()
+	mux := http.NewServeMux()
+	mux.Handle("GET /users/{id}", replying("user"))
+	h := mw.Chain(fullChain(t, sink), Cache(rc))(mux)
+	for range 2 {
+		do(h, ask("GET", "/users/7"))
+		equal(t, "route", sink.next(t, "request")["http.route"], any("/users/{id}"))
+	}
+}
+
+// Over real connections: the client sees the same of a miss, a hit and the handler itself.
+func TestCacheOnTheWire(t *testing.T) {
+	forEachProtocol(t, func(t *testing.T, serve func(http.Handler) *httptest.Server) {
+		rc := newCache(t, CacheShared, CacheConfig{TTL: time.Minute})
+		handler := replying(strings.Repeat("<html>", 1000), "X-Own", "1")
+		bare, s := serve(handler), serve(Cache(rc)(handler))
+		want, wantBody, _ := get(t, bare, "/")
+		for range 2 {
+			got, body, err := get(t, s, "/")
+			equal(t, "error", err, nil)
+			equal(t, "body", body == wantBody, true)
+			equal(t, "status", got.StatusCode, want.StatusCode)
+			equal(t, "type", got.Header.Get("Content-Type"), want.Header.Get("Content-Type"))
+			equal(t, "own field", got.Header.Get("X-Own"), "1")
+		}
+	})
+}
