@@ -28,6 +28,7 @@ type record struct {
 	waited  time.Duration // from start to the time of the guards: in their queues, or before one that was asked again
 
 	admission admission // of the first Guard layer
+	limited   limited   // of the first Timeout layer
 
 	// Written on the way out.
 	failure  string // the error.type of the access log, set by the layer that knows it; empty if none
