@@ -55,6 +55,7 @@ var layers = []struct {
 		"core/fallback", "core/cache", "core/pool", "core/batch", "core/throttle", "core/lifecycle",
 	}, false},
 	{"on machines", []string{"core/policy", "core/observe", "core/redisstore", "secure/..."}, true},
+	{"parts of adapters", []string{"httpmw/internal/..."}, true},
 	{"adapters", []string{"hotconfig", "httpmw", "grpcmw"}, false},
 	{"on adapters", []string{"httpmw/...", "grpcmw/..."}, false},
 	{"examples", []string{"examples/..."}, false},
