@@ -6,8 +6,8 @@
 // returned normally:
 //
 //	handler says                    the layer is asked                it answers
-//	final status, or implies 200    Decide(Header)                    Hold, Pass, Copy, Transform or Drop
-//	more than the hold takes        if it holds: Decide(Full)         Pass, Copy, Transform or Drop; Hold is Pass
+//	final status, or implies 200    Decide(Header)                    Hold, Pass, Copy, Transform, Drop or Answer
+//	more than the hold takes        if it holds: Decide(Full)         the same; Hold is Pass
 //	Flush, Hijack, a stream's type  if it holds: Decide(Stream)       the same
 //	returns                         if it holds: Decide(End)          the same
 //
@@ -16,6 +16,7 @@
 //	Copy       the same, and the layer gets what was written: Copier
 //	Transform  the header is sent; the body goes to the layer, which writes to Inner: Transformer
 //	Drop       the header is sent, with the status that SetStatus may have changed; the body is not
+//	Answer     the layer answers in place of the handler, whose body is dropped: Answerer
 //
 // A status of 1xx is passed on at once and decides nothing, so that 103 and then 201 is 201. 101 and Hijack end the
 // interception: nothing is held or copied from there, and no layer is asked. A second final status is counted and not

@@ -47,6 +47,8 @@ func (s *script) Close() error {
 	return err
 }
 
+func (s *script) Answer() { http.Error(s.w.Inner(), "answer", http.StatusConflict) }
+
 // wrap is the layer as a middleware.
 func (s *script) wrap(limit int, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

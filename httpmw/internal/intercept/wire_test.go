@@ -120,12 +120,15 @@ func observe(t *testing.T, srv *httptest.Server, method string, field ...string)
 	}
 	resp, err := srv.Client().Do(r)
 	if err != nil {
-		return b.String() + "no response"
+		return b.String() + "broken"
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
+	if err != nil { // how much of it arrived is chance
+		return b.String() + "broken"
+	}
 	resp.Header.Del("Date")
-	fmt.Fprintf(&b, "%d %d %v %q %v %v", resp.StatusCode, resp.ContentLength, resp.Header, body, err != nil, resp.Trailer)
+	fmt.Fprintf(&b, "%d %d %v %q %v", resp.StatusCode, resp.ContentLength, resp.Header, body, resp.Trailer)
 	return b.String()
 }
 
@@ -248,7 +251,7 @@ func TestPanicMidwayIsSeen(t *testing.T) {
 					panic(http.ErrAbortHandler)
 				})).ServeHTTP(w, r)
 			}), h2)
-			if got := observe(t, srv, "GET"); !strings.Contains(got, " true ") && got != "no response" {
+			if got := observe(t, srv, "GET"); got != "broken" {
 				t.Errorf("the response looks whole: %.80s", got)
 			}
 		}

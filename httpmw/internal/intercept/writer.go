@@ -29,6 +29,12 @@ type Transformer interface {
 	Close() error
 }
 
+// Answerer is a Layer that answers Answer.
+type Answerer interface {
+	// Answer writes a response of its own to Inner, whose header is what the handler made it.
+	Answer()
+}
+
 // Moment is when a layer is asked.
 type Moment uint8
 
@@ -49,6 +55,7 @@ const (
 	Copy
 	Transform
 	Drop
+	Answer
 )
 
 // Writer is a ResponseWriter between a handler and the one it was given. It belongs to one request and to the goroutine
@@ -184,6 +191,11 @@ func (w *Writer) send(action Action) error {
 		action = Pass
 	}
 	w.action = action
+	if action == Answer {
+		w.action = Drop
+		w.layer.(Answerer).Answer()
+		return nil
+	}
 	w.inner.WriteHeader(w.status)
 	if len(w.held) == 0 || bodyless(w.status) {
 		return nil

@@ -137,6 +137,18 @@ func TestTransformOfNoBodyIsPass(t *testing.T) {
 	equal(t, "closed", s.closed, false)
 }
 
+func TestAnswerReplacesTheResponse(t *testing.T) {
+	for _, header := range []Action{Answer, Hold} {
+		s := &script{header: header, later: Answer}
+		rec := run(s, 8, "GET", func(w http.ResponseWriter) {
+			text(w, "body")
+			text(w, "more than fits")
+		})
+		equal(t, "status", rec.Code, 409)
+		equal(t, "body", rec.Body.String(), "answer\n")
+	}
+}
+
 func TestPanicSendsNothingThatIsHeldAndEndsNothing(t *testing.T) {
 	for _, a := range []Action{Hold, Transform} {
 		s := &script{header: a}
