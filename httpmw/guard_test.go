@@ -90,7 +90,7 @@ func TestGuardSettlesWhateverTheHandlerDoes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	timedOut := func(h http.Handler) http.Handler {
-		return mw.Must(Timeout(TimeoutConfig{Timeout: time.Millisecond}))(h)
+		return mw.Must(Timeout(newTimeout(time.Millisecond)))(h)
 	}
 	type handler = http.HandlerFunc
 	for _, c := range []struct {

@@ -79,6 +79,9 @@ func begin(w http.ResponseWriter, r *http.Request) (x *exchange, down *http.Requ
 	if outer != nil {
 		rec.id = outer.id
 		rec.client, rec.trust, rec.located = outer.client, outer.trust, outer.located
+		if e, ok := r.Context().Value(enforcedKey{}).(*enforced); ok && e.inner == nil {
+			e.inner = rec
+		}
 	}
 	down = r.WithContext(rec)
 	rec.wire.init(rec, w, down)
