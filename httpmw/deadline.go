@@ -70,7 +70,7 @@ func Deadline(t *timeout.Timeout, c ...DeadlineConfig) (func(http.Handler) http.
 }
 
 // FromPeers tells whether a request comes straight from one of the proxies of trust, for what is believed of nobody else:
-// DeadlineConfig.Trusted, ShedConfig.Trusted. With TrustNone it is never true.
+// DeadlineConfig.Trusted, ShedConfig.Trusted. With TrustNone it is never true, with TrustHops always.
 func FromPeers(trust Trust) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		_, trusted := trust.peer(r)
