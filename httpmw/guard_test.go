@@ -255,11 +255,14 @@ func TestGuardInnerLayerIsAskedAfterTheWaitOfTheOuter(t *testing.T) {
 	})
 }
 
-// spyGuard admits everything and keeps the times it is told.
-type spyGuard struct{ asked, restarted, progressed, settled core.Time }
+// spyGuard admits everything and keeps what it is told.
+type spyGuard struct {
+	asked, restarted, progressed, settled core.Time
+	call                                  core.Call
+}
 
 func (g *spyGuard) Acquire(_ context.Context, c core.Call) (p core.Permit, d core.Decision) {
-	g.asked = c.Now
+	g.asked, g.call = c.Now, c
 	p, d.Now = core.NewTrackedPermit(g, 0, c.Now), c.Now
 	return
 }

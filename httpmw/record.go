@@ -25,6 +25,7 @@ type record struct {
 	client  netip.Addr
 	trust   Trust         // that client was found by; meaningful if located
 	located bool          // the ClientIP layer ran
+	class   core.Class    // how critical the request is
 	waited  time.Duration // from start to the time of the guards: in their queues, or before one that was asked again
 
 	admission admission // of the first Guard layer
@@ -49,10 +50,15 @@ type ender interface{ ended(rec *record) }
 // recordKey finds the record in a context.
 type recordKey struct{}
 
-// Value answers recordKey and leaves other keys to the parent.
+// Value answers recordKey, and classKey if the class is known, and leaves other keys to the parent.
 func (rec *record) Value(key any) any {
-	if _, ok := key.(recordKey); ok {
+	switch key.(type) {
+	case recordKey:
 		return rec
+	case classKey:
+		if rec.class != core.Unclassified {
+			return rec.class
+		}
 	}
 	return rec.Context.Value(key)
 }
@@ -79,6 +85,7 @@ func begin(w http.ResponseWriter, r *http.Request) (x *exchange, down *http.Requ
 	if outer != nil {
 		rec.id = outer.id
 		rec.client, rec.trust, rec.located = outer.client, outer.trust, outer.located
+		rec.class = outer.class
 		if e, ok := r.Context().Value(enforcedKey{}).(*enforced); ok && e.inner == nil {
 			e.inner = rec
 		}
