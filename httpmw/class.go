@@ -9,9 +9,6 @@ import (
 	"github.com/mw-go/mw/core/schema"
 )
 
-// fieldCriticality is the default of the field that carries a class from service to service.
-const fieldCriticality = "Request-Criticality"
-
 // classNames are the values of the field, as gRPC services and Google's SRE book name them.
 var classNames = [...]string{
 	core.CriticalPlus: "critical-plus", core.Critical: "critical",

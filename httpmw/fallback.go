@@ -109,7 +109,6 @@ type attempted struct {
 	intercept.Writer
 	m      *falling
 	before http.Header // what the header was, not deep: values are replaced, not changed
-	over   bool        // another has answered
 }
 
 // Decide holds failures.

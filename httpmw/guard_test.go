@@ -259,6 +259,7 @@ func TestGuardInnerLayerIsAskedAfterTheWaitOfTheOuter(t *testing.T) {
 type spyGuard struct {
 	asked, restarted, progressed, settled core.Time
 	call                                  core.Call
+	outcome                               core.Outcome
 }
 
 func (g *spyGuard) Acquire(_ context.Context, c core.Call) (p core.Permit, d core.Decision) {
@@ -266,10 +267,12 @@ func (g *spyGuard) Acquire(_ context.Context, c core.Call) (p core.Permit, d cor
 	p, d.Now = core.NewTrackedPermit(g, 0, c.Now), c.Now
 	return
 }
-func (g *spyGuard) Peek(core.Call) (d core.Decision)                          { return d }
-func (g *spyGuard) Restart(_ uint32, _, now core.Time)                        { g.restarted = now }
-func (g *spyGuard) Progress(_ uint32, _, now core.Time)                       { g.progressed = now }
-func (g *spyGuard) Settle(_ uint32, _, now core.Time, _ bool, _ core.Outcome) { g.settled = now }
+func (g *spyGuard) Peek(core.Call) (d core.Decision)    { return d }
+func (g *spyGuard) Restart(_ uint32, _, now core.Time)  { g.restarted = now }
+func (g *spyGuard) Progress(_ uint32, _, now core.Time) { g.progressed = now }
+func (g *spyGuard) Settle(_ uint32, _, now core.Time, _ bool, o core.Outcome) {
+	g.settled, g.outcome = now, o
+}
 
 // A stream that lives longer than a probe's lease must not look lost: its first byte settles the probe.
 func TestGuardStreamSettlesAProbeAtItsFirstByte(t *testing.T) {

@@ -72,6 +72,14 @@ func TestShedClassifies(t *testing.T) {
 	}
 }
 
+// Layers inside an enforced Timeout, which have a record of their own, know the class too.
+func TestClassPassesAnEnforcedTimeout(t *testing.T) {
+	spy := &spyGuard{}
+	batch := CriticalityConfig{Class: func(*http.Request) core.Class { return core.Sheddable }}
+	do(mw.Chain(mw.Must(Criticality(batch)), enforcing(newTimeout(hang)), Guard(Guarded{Guard: spy}))(okHandler), anyRequest())
+	equal(t, "Call.Class", spy.call.Class, core.Sheddable)
+}
+
 // Health checks take no slot and are never shed; the least critical are, first, with a hint when to come back.
 func TestShedUnderOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -80,8 +80,7 @@ func (m *timeLimit) enforce(l *limited, x *exchange, w http.ResponseWriter, r *h
 		e.cut(l, x, w, r)
 		return
 	}
-	x.deep = down // not before: a handler that was left behind still writes to it
-	handBack(r, down)
+	handBack(r, down) // not before: a handler that was left behind still writes to it
 	x.rec.adopt(e.inner)
 	e.end(l, x, w, r)
 }

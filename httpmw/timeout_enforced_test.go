@@ -171,6 +171,26 @@ func TestEnforcedTimeoutAbortsWhatHasBegun(t *testing.T) {
 	})
 }
 
+// The same without a network: nothing but the panic says that it is not whole. What is whole stands.
+func TestEnforcedTimeoutAbortsByPanic(t *testing.T) {
+	for size, whole := range map[string]bool{"10240": true, "10241": false, "": false} {
+		synctest.Test(t, func(t *testing.T) {
+			h := enforcing(newTimeout(time.Second))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if size != "" {
+					w.Header().Set("Content-Length", size)
+				}
+				_, _ = w.Write(make([]byte, 10<<10))
+				time.Sleep(time.Minute)
+			}))
+			w, aborted := doAborting(h, anyRequest())
+			if w.Body.Len() != 10<<10 || aborted == whole {
+				t.Errorf("Content-Length %q: %d bytes, aborted %v", size, w.Body.Len(), aborted)
+			}
+			time.Sleep(time.Minute)
+		})
+	}
+}
+
 // A client that does not read keeps neither the serving goroutine nor the connection.
 func TestEnforcedTimeoutIsNotHeldByASlowClient(t *testing.T) {
 	forEachProtocol(t, func(t *testing.T, serve func(http.Handler) *httptest.Server) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mw-go/mw"
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/timeout"
 )
 
 func TestTimeout(t *testing.T) {
@@ -171,6 +172,27 @@ func TestTimeoutThatTheHandlerAbortsOn(t *testing.T) {
 		equal(t, "error.type", entry[attrError], any("timeout"))
 		equal(t, "outcome", entry[attrOutcome], any("aborted"))
 	})
+}
+
+// The configuration changes while the service runs: requests under way keep their time.
+func TestTimeoutFollowsItsMachine(t *testing.T) {
+	for _, enforced := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			to := newTimeout(time.Second)
+			h := mw.Must(Timeout(to, TimeoutConfig{Enforced: enforced}))(http.HandlerFunc(
+				func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+			for _, limit := range []time.Duration{time.Second, time.Minute} {
+				start := time.Now()
+				time.AfterFunc(time.Second/2, func() {
+					if err := to.Tune(timeout.Config{Limit: time.Minute}); err != nil {
+						t.Error(err)
+					}
+				})
+				equal(t, "status", do(h, anyRequest()).Code, 503)
+				equal(t, "after", time.Since(start), limit)
+			}
+		})
+	}
 }
 
 func TestTimeoutConfig(t *testing.T) {
