@@ -62,7 +62,9 @@ func ExampleFallback() {
 	h := mw.Must(httpmw.Fallback(httpmw.FallbackConfig{StepHeader: "X-Answered-By"}, httpmw.FallbackStep{
 		By:      stale,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "yesterday's prices") }),
-	}))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "database", http.StatusInternalServerError) }))
+	}))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "database", http.StatusInternalServerError)
+	}))
 	resp := serve(h, httptest.NewRequest("GET", "/prices", nil))
 	body, _ := io.ReadAll(resp.Body)
 	fmt.Println(resp.StatusCode, resp.Header.Get("X-Answered-By"), string(body))
