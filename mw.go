@@ -30,7 +30,7 @@ func Chain[H any](ms ...func(H) H) func(H) H {
 // Must returns v, or panics with err. It is for wiring at start-up, where a constructor can refuse its Config and
 // there is nothing to do but stop:
 //
-//	handler := mw.Chain(httpmw.RequestID(), mw.Must(httpmw.Timeout(config)))(mux)
+//	handler := mw.Chain(httpmw.RequestID(), mw.Must(httpmw.Timeout(requests)))(mux)
 //
 // Do not use it on values that arrive later, such as a reloaded configuration: keep the error there.
 func Must[T any](v T, err error) T {

@@ -45,7 +45,7 @@ func stacks(t testing.TB) []struct {
 		client    = ClientIP(xff)
 		silent    = AccessLog(AccessLogConfig{Logger: quiet})
 		log       = AccessLog(AccessLogConfig{Logger: newDiscardAll()})
-		limit     = mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour}))
+		limit     = mw.Must(Timeout(newTimeout(time.Hour)))
 	)
 	return []struct {
 		name   string
@@ -60,8 +60,8 @@ func stacks(t testing.TB) []struct {
 		{"the same and AccessLog off", mw.Chain(recoverer, id, client, silent), 3},
 		// The address as text, and the attributes beyond the five that a slog.Record holds.
 		{"the same and AccessLog on", mw.Chain(recoverer, id, client, log), 5},
-		// The context, its cancel function, the timer, the timer's function, the request, and the watch on the header.
-		{"all", mw.Chain(recoverer, id, client, log, limit), 11},
+		// The context, its cancel function, the timer, the timer's function, and the request.
+		{"all", mw.Chain(recoverer, id, client, log, limit), 10},
 	}
 }
 

@@ -93,7 +93,7 @@ func TestBodyLimitRejectsBeforeTheClientUploads(t *testing.T) {
 
 // The server's writer learns of the excess through all wrappers and closes the connection.
 func TestBodyLimitClosesTheConnectionThroughAllWrappers(t *testing.T) {
-	s := serve(t, mw.Chain(Recover(), RequestID(), mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})), limitTo(8))(readAll), false)
+	s := serve(t, mw.Chain(Recover(), RequestID(), mw.Must(Timeout(newTimeout(time.Hour))), limitTo(8))(readAll), false)
 	conn, in := dial(t, s)
 	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n")
 	resp, err := http.ReadResponse(in, nil)

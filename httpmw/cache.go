@@ -290,14 +290,14 @@ func (c *ResponseCache) Status() core.Status { return c.Snapshot().Status }
 
 // key is the URL that a request asks for, and what CacheHooks.Key adds.
 func (c *ResponseCache) key(r *http.Request) string {
-	key := keyOf(r)
+	key := cacheKeyOf(r)
 	if c.hooks.Key != nil {
 		key += "\n" + c.hooks.Key(r)
 	}
 	return key
 }
 
-func keyOf(r *http.Request) string {
+func cacheKeyOf(r *http.Request) string {
 	scheme, host := r.URL.Scheme, r.Host
 	if scheme == "" { // on a server
 		scheme = "http"

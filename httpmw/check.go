@@ -59,8 +59,8 @@ func Check(h http.Handler) error {
 	return errors.Join(faults...)
 }
 
-// answering are the middlewares that may answer a request themselves.
-var answering = []string{
+// answersEarly are the middlewares that may answer a request themselves.
+var answersEarly = []string{
 	"Timeout", "Deadline", "RateLimit", "Bulkhead", "Breaker", "Shed", "Guard", "Fallback", "BodyLimit", "Decompress", "Cache",
 	"CSRF", "Validate", "IdempotencyKey", "EarlyData", "HeaderLimit", "ETag",
 }
@@ -94,13 +94,13 @@ func misplaced(outer, inner string) string {
 	}
 	in := func(name string, list []string) bool { return slices.Contains(list, name) }
 	switch {
-	case inner == "Recover" && (outer == "AccessLog" || outer == "CORS" || outer == "SecureHeaders" || in(outer, answering)):
+	case inner == "Recover" && (outer == "AccessLog" || outer == "CORS" || outer == "SecureHeaders" || in(outer, answersEarly)):
 		return "a panic between them is not recovered: Recover covers what is inside of it, and belongs outermost; AccessLog sees what the client got from any place"
 	case inner == "ClientIP" && in(outer, guarding):
 		return "the limit would look for the client by itself, before ClientIP has found it"
 	case inner == "CORS" && (in(outer, guarding) || outer == "CSRF" || outer == "Authenticate" || outer == "Authorize"):
 		return "a preflight carries no credentials and is refused, and a page cannot read a refusal without the fields of CORS"
-	case inner == "SecureHeaders" && in(outer, answering):
+	case inner == "SecureHeaders" && in(outer, answersEarly):
 		return "what it answers by itself would lack the security fields"
 	case outer == "Compress" && inner == "Cache":
 		return "every hit would be compressed anew; with Cache outside, what is stored is compressed already"

@@ -130,13 +130,13 @@ func closeBody(r *http.Request) {
 }
 
 func (c *clientCall) acquire(r *http.Request) (d core.Decision) {
-	now := core.Now()
+	now, class := core.Now(), ClassOf(c.ctx)
 	for i := range c.list {
 		g := &c.list[i]
 		if g.Skip != nil && g.Skip(r) {
 			continue
 		}
-		c.permits[i], d = g.Guard.Acquire(c.ctx, g.call(r, now))
+		c.permits[i], d = g.Guard.Acquire(c.ctx, g.call(r, now, class))
 		if !d.Admitted() {
 			return d
 		}

@@ -13,6 +13,10 @@ var (
 		Status: http.StatusServiceUnavailable,
 		Detail: "the request took too long",
 	})
+	problemTooLate = newProblem(problemSpec{
+		Status: http.StatusServiceUnavailable,
+		Detail: "too little time is left for an answer",
+	})
 	problemGateway   = newProblem(problemSpec{Status: http.StatusBadGateway})
 	problemTooLarge  = newProblem(problemSpec{Status: http.StatusRequestEntityTooLarge, Title: "Content Too Large"})
 	problemHeader    = newProblem(problemSpec{Status: http.StatusRequestHeaderFieldsTooLarge})
@@ -38,6 +42,7 @@ var (
 const (
 	errorPanic    = "panic"
 	errorTimeout  = "timeout"
+	errorExpired  = "expired" // the time that the caller had sent along
 	errorAborted  = "aborted"
 	errorCanceled = "canceled"
 
@@ -79,6 +84,7 @@ var rejectionTable = map[core.Kind]problemSpec{
 	core.KindBreaker:  {Status: http.StatusServiceUnavailable},
 	core.KindBulkhead: reducedCapacity,
 	core.KindAdaptive: reducedCapacity,
+	core.KindTimeout:  {Status: http.StatusServiceUnavailable, Detail: "too little time is left for an answer"},
 }
 
 // problemTypes is the registry of problem types that draft-ietf-httpapi-ratelimit-headers adds to.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mw-go/mw"
+	"github.com/mw-go/mw/core/timeout"
 	"github.com/mw-go/mw/httpmw"
 )
 
@@ -38,12 +39,13 @@ func toStdout(leaveOut ...string) *slog.Logger {
 // The middlewares that every service needs, outermost first.
 func Example() {
 	proxies := mw.Must(httpmw.TrustProxies(netip.MustParsePrefix("10.0.0.0/8")))
+	requests := mw.Must(timeout.New("requests", timeout.Config{Limit: 10 * time.Second}, timeout.Hooks{}))
 	chain := mw.Chain(
 		httpmw.AccessLog(),
 		httpmw.Recover(),
 		httpmw.RequestID(),
 		httpmw.ClientIP(proxies),
-		mw.Must(httpmw.Timeout(httpmw.TimeoutConfig{Timeout: 10 * time.Second})),
+		mw.Must(httpmw.Timeout(requests)),
 	)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /hello/{name}", func(w http.ResponseWriter, r *http.Request) {
@@ -124,8 +126,8 @@ func ExampleAccessLog() {
 }
 
 func ExampleTimeout() {
-	timeout := mw.Must(httpmw.Timeout(httpmw.TimeoutConfig{Timeout: time.Millisecond}))
-	h := timeout(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	reports := mw.Must(timeout.New("reports", timeout.Config{Limit: time.Millisecond}, timeout.Hooks{}))
+	h := mw.Must(httpmw.Timeout(reports))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done() // a call to a slow backend, given the context, ends here
 	}))
 	resp := serve(h, httptest.NewRequest("GET", "/report", nil))

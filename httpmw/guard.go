@@ -22,8 +22,14 @@ type GuardConfig struct {
 	Classify func(status int, h http.Header) core.Outcome
 	// Skip exempts requests, such as health checks. nil exempts none.
 	Skip func(*http.Request) bool
+	// Class says how critical the request is, for guards that shed. nil means what Shed or WithClass have said, or else
+	// nothing.
+	Class func(*http.Request) core.Class
 	// NoFields leaves out the RateLimit and RateLimit-Policy fields of a rate limit.
 	NoFields bool
+	// Legacy adds the X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset fields that older clients read, on a
+	// server. They have room for one limit: of several it is the one with the least remaining. Default LegacyNone.
+	Legacy Legacy
 }
 
 // Guarded is a guard in a list for Guard.
@@ -112,14 +118,17 @@ type guarded struct {
 	answers answers
 }
 
-// call describes r to the guard.
-func (g *Guarded) call(r *http.Request, now core.Time) core.Call {
-	c := core.Call{Now: now}
+// call describes r to the guard. class is what is known of it.
+func (g *Guarded) call(r *http.Request, now core.Time, class core.Class) core.Call {
+	c := core.Call{Now: now, Class: class}
 	if g.Key != nil {
 		c.Key = g.Key(r)
 	}
 	if g.Cost != nil {
 		c.Cost = g.Cost(r)
+	}
+	if g.Class != nil {
+		c.Class = g.Class(r)
 	}
 	return c
 }
@@ -158,9 +167,9 @@ func (a *admission) acquire(x *exchange, r *http.Request) (rejecting int, d core
 		if g.Skip != nil && g.Skip(r) {
 			continue
 		}
-		a.permits[i], d = g.Guard.Acquire(r.Context(), g.call(r, now))
-		if d.By != nil && d.By.Kind == core.KindRateLimit && !g.NoFields && !x.sent() {
-			g.answers.fields(x.Header(), &d)
+		a.permits[i], d = g.Guard.Acquire(r.Context(), g.call(r, now, a.rec.class))
+		if d.By != nil && d.By.Kind == core.KindRateLimit && !x.sent() {
+			g.announce(x.Header(), &d)
 		}
 		if !d.Admitted() {
 			return i, d

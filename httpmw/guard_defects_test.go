@@ -141,7 +141,7 @@ func TestGuardInsideATimeoutSeesItPass(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := &ledger{}
-				h := mw.Chain(mw.Must(Timeout(TimeoutConfig{Timeout: time.Second})), Guard(Guarded{Guard: g}))(c.h)
+				h := mw.Chain(mw.Must(Timeout(newTimeout(time.Second))), Guard(Guarded{Guard: g}))(c.h)
 				doAborting(h, anyRequest())
 				g.want(t, "outcome", c.want)
 			})
@@ -153,7 +153,7 @@ func TestGuardInsideATimeoutSeesItPass(t *testing.T) {
 func TestHungHandlerOpensTheBreakerBehindATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(breaker.Config{MinCalls: 3})
-		h := mw.Chain(mw.Must(Timeout(TimeoutConfig{Timeout: time.Second})), Breaker(b))(http.HandlerFunc(
+		h := mw.Chain(mw.Must(Timeout(newTimeout(time.Second))), Breaker(b))(http.HandlerFunc(
 			func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 		for range 3 {
 			equal(t, "status", do(h, anyRequest()).Code, 503)

@@ -181,7 +181,7 @@ func TestGuardLosesNothingUnderStress(t *testing.T) {
 		limit := newLimit(ratelimit.Config{Limit: 1000, MaxWait: 10 * time.Millisecond})
 		h := mw.Chain(
 			Recover(RecoverConfig{Logger: quiet}),
-			mw.Must(Timeout(TimeoutConfig{Timeout: hang})),
+			mw.Must(Timeout(newTimeout(hang))),
 			Guard(Guarded{Guard: limit}, Guarded{Guard: b}, Guarded{Guard: room}),
 		)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Query().Get("do") {

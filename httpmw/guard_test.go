@@ -90,7 +90,7 @@ func TestGuardSettlesWhateverTheHandlerDoes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	timedOut := func(h http.Handler) http.Handler {
-		return mw.Must(Timeout(TimeoutConfig{Timeout: time.Millisecond}))(h)
+		return mw.Must(Timeout(newTimeout(time.Millisecond)))(h)
 	}
 	type handler = http.HandlerFunc
 	for _, c := range []struct {
@@ -255,18 +255,24 @@ func TestGuardInnerLayerIsAskedAfterTheWaitOfTheOuter(t *testing.T) {
 	})
 }
 
-// spyGuard admits everything and keeps the times it is told.
-type spyGuard struct{ asked, restarted, progressed, settled core.Time }
+// spyGuard admits everything and keeps what it is told.
+type spyGuard struct {
+	asked, restarted, progressed, settled core.Time
+	call                                  core.Call
+	outcome                               core.Outcome
+}
 
 func (g *spyGuard) Acquire(_ context.Context, c core.Call) (p core.Permit, d core.Decision) {
-	g.asked = c.Now
+	g.asked, g.call = c.Now, c
 	p, d.Now = core.NewTrackedPermit(g, 0, c.Now), c.Now
 	return
 }
-func (g *spyGuard) Peek(core.Call) (d core.Decision)                          { return d }
-func (g *spyGuard) Restart(_ uint32, _, now core.Time)                        { g.restarted = now }
-func (g *spyGuard) Progress(_ uint32, _, now core.Time)                       { g.progressed = now }
-func (g *spyGuard) Settle(_ uint32, _, now core.Time, _ bool, _ core.Outcome) { g.settled = now }
+func (g *spyGuard) Peek(core.Call) (d core.Decision)    { return d }
+func (g *spyGuard) Restart(_ uint32, _, now core.Time)  { g.restarted = now }
+func (g *spyGuard) Progress(_ uint32, _, now core.Time) { g.progressed = now }
+func (g *spyGuard) Settle(_ uint32, _, now core.Time, _ bool, o core.Outcome) {
+	g.settled, g.outcome = now, o
+}
 
 // A stream that lives longer than a probe's lease must not look lost: its first byte settles the probe.
 func TestGuardStreamSettlesAProbeAtItsFirstByte(t *testing.T) {

@@ -275,7 +275,7 @@ func TestIdempotencyKeyInsideATimeout(t *testing.T) {
 					<-r.Context().Done()
 				}
 			}}
-			h := mw.Must(Timeout(TimeoutConfig{Timeout: time.Second}))(keyed(l, IdempotencyKeyConfig{}))
+			h := mw.Must(Timeout(newTimeout(time.Second)))(keyed(l, IdempotencyKeyConfig{}))
 			equal(t, name, do(h, withKey(`"k"`, "a")).Code, 503)
 			slow = false
 			equal(t, name+", again", do(h, withKey(`"k"`, "a")).Body.String(), "whole")

@@ -16,6 +16,7 @@ import (
 	"github.com/mw-go/mw/core/breaker"
 	"github.com/mw-go/mw/core/bulkhead"
 	"github.com/mw-go/mw/core/ratelimit"
+	"github.com/mw-go/mw/core/timeout"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -71,7 +72,7 @@ func fullChain(t testing.TB, sink logSink) func(http.Handler) http.Handler {
 		ClientIP(TrustNone(), ClientIPConfig{Logger: logger}),
 		AccessLog(AccessLogConfig{Logger: logger}),
 		rules(logger),
-		mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})),
+		mw.Must(Timeout(newTimeout(time.Hour))),
 		Guard(
 			Guarded{Guard: newLimit(ratelimit.Config{Limit: 1e6}), GuardConfig: GuardConfig{NoFields: true}},
 			Guarded{Guard: newBreaker(breaker.Config{})},
@@ -117,6 +118,11 @@ func get(t *testing.T, s *httptest.Server, path string) (*http.Response, string,
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	return resp, string(body), err
+}
+
+// newTimeout returns a timeout of that limit.
+func newTimeout(limit time.Duration) *timeout.Timeout {
+	return mw.Must(timeout.New("requests", timeout.Config{Limit: limit}, timeout.Hooks{}))
 }
 
 // do runs a handler without a network.

@@ -70,7 +70,7 @@ func TestLayersInsideAForeignWriterDoNotBypassIt(t *testing.T) {
 		func(h http.Handler) http.Handler { return watch(&outer, h) },
 		compress,
 		RequestID(),
-		mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})),
+		mw.Must(Timeout(newTimeout(time.Hour))),
 		func(h http.Handler) http.Handler { return watch(&inner, h) },
 	)
 	w := do(chain(mux), httptest.NewRequest("GET", "/a/b", nil))
@@ -110,7 +110,7 @@ func TestRecoverInsideABufferingWriterAborts(t *testing.T) {
 func TestTimeoutHandlerOfNetHTTPInBetween(t *testing.T) {
 	logs := newLogSink()
 	release, done := make(chan struct{}), make(chan struct{})
-	inside := mw.Chain(Recover(), RequestID(), ClientIP(TrustNone()), mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})))
+	inside := mw.Chain(Recover(), RequestID(), ClientIP(TrustNone()), mw.Must(Timeout(newTimeout(time.Hour))))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
@@ -165,7 +165,7 @@ func TestRouteReachesLayersOutside(t *testing.T) {
 			foreign = RouteOf(r)
 		})
 	}
-	limit := mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour}))
+	limit := mw.Must(Timeout(newTimeout(time.Hour)))
 	for name, chain := range map[string]layerFunc{
 		"a copy of ours":                    limit,
 		"a foreign copy":                    mw.Chain(copying, RequestID()),
@@ -259,5 +259,5 @@ func TestRouteIsKnownWhileTheHandlerRuns(t *testing.T) {
 	mux.HandleFunc("/a/{b}", func(_ http.ResponseWriter, r *http.Request) {
 		equal(t, "route", recordOf(r.Context()).wire.route(), "/a/{b}")
 	})
-	do(mw.Chain(RequestID(), mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour})))(mux), httptest.NewRequest("GET", "/a/1", nil))
+	do(mw.Chain(RequestID(), mw.Must(Timeout(newTimeout(time.Hour))))(mux), httptest.NewRequest("GET", "/a/1", nil))
 }

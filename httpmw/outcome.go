@@ -33,6 +33,7 @@ func (g *GuardConfig) classify(status int, h http.Header) core.Outcome {
 //	a guard of ours has answered, here or further in    Ignored
 //	a Key, Cost or Skip panicked: no handler ran        Ignored
 //	a Timeout further in has answered, or cut it off    Timeout
+//	a Deadline has, when the caller's time was over     Expired
 //	the handler panicked or ended its goroutine         Failure, or why the request had ended before
 //	it took the connection                              Success
 //	what Classify says of the status is a failure, or
@@ -45,6 +46,8 @@ func (a *admission) outcome(g *GuardConfig, x *exchange, r *http.Request) core.O
 		return core.Ignored
 	case a.rec.failure == errorTimeout:
 		return core.Timeout
+	case a.rec.failure == errorExpired:
+		return core.Expired
 	case !a.finished:
 		return abandoned(r.Context())
 	case x.hijacked:

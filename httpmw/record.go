@@ -27,9 +27,11 @@ type record struct {
 	trust   Trust         // that client was found by; meaningful if located
 	located bool          // the ClientIP layer ran
 	valid   []any         // what Validate decoded, pointers
+	class   core.Class    // how critical the request is
 	waited  time.Duration // from start to the time of the guards: in their queues, or before one that was asked again
 
 	admission admission // of the first Guard layer
+	limited   limited   // of the first Timeout layer
 
 	// Written on the way out.
 	failure  string // the error.type of the access log, set by the layer that knows it; empty if none
@@ -55,10 +57,15 @@ type ender interface{ ended(rec *record) }
 // recordKey finds the record in a context.
 type recordKey struct{}
 
-// Value answers recordKey and leaves other keys to the parent.
+// Value answers recordKey, and classKey if the class is known, and leaves other keys to the parent.
 func (rec *record) Value(key any) any {
-	if _, ok := key.(recordKey); ok {
+	switch key.(type) {
+	case recordKey:
 		return rec
+	case classKey:
+		if rec.class != core.Unclassified {
+			return rec.class
+		}
 	}
 	return rec.Context.Value(key)
 }
@@ -87,6 +94,10 @@ func begin(w http.ResponseWriter, r *http.Request) (x *exchange, down *http.Requ
 		rec.client, rec.trust, rec.located = outer.client, outer.trust, outer.located
 		rec.valid = slices.Clip(outer.valid)
 		rec.nonce, rec.timings = outer.nonce, outer.timings
+		rec.class = outer.class
+		if e, ok := r.Context().Value(enforcedKey{}).(*enforced); ok && e.inner == nil {
+			e.inner = rec
+		}
 	}
 	down = r.WithContext(rec)
 	rec.wire.init(rec, w, down)

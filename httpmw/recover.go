@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+
+	"github.com/mw-go/mw/core"
 )
 
 // RecoverConfig is the Config of Recover. The zero value is the default.
@@ -48,6 +50,10 @@ func (m *recoverer) serve(x *exchange, w http.ResponseWriter, r *http.Request, n
 // recovered runs inside the deferred call, so that the stack still shows where the panic came from.
 func (m *recoverer) recovered(x *exchange, w http.ResponseWriter, r *http.Request, v any) {
 	x.rec.failure = errorPanic // whatever else went wrong before
+	stack := debug.Stack()
+	if e, ok := v.(*core.PanicError); ok { // it has crossed a goroutine, as in an enforced Timeout
+		v, stack = e.Value, e.Stack
+	}
 	log := m.log
 	if log == nil {
 		log = slog.Default()
@@ -55,7 +61,7 @@ func (m *recoverer) recovered(x *exchange, w http.ResponseWriter, r *http.Reques
 	log.LogAttrs(r.Context(), slog.LevelError, "panic in a handler",
 		slog.String("exception.type", fmt.Sprintf("%T", v)),
 		slog.String("exception.message", printable(fmt.Sprint(v), 4096)),
-		slog.String("exception.stacktrace", string(debug.Stack())),
+		slog.String("exception.stacktrace", string(stack)),
 		slog.String(attrMethod, method(r.Method)),
 		slog.String(attrRoute, x.route()),
 		slog.String(attrPath, printable(r.URL.Path, maxPath)),

@@ -101,7 +101,7 @@ func TestServerTimingInATrailer(t *testing.T) {
 // The trailer of this middleware is no trailer of the handler: a Timeout outside must still see that a response is cut off.
 func TestServerTimingTrailerDoesNotMakeAResponseWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := mw.Chain(Recover(), mw.Must(Timeout(TimeoutConfig{Timeout: time.Second})), timing(ServerTimingConfig{Public: true, Trailer: true}))(
+		h := mw.Chain(Recover(), mw.Must(Timeout(newTimeout(time.Second))), timing(ServerTimingConfig{Public: true, Trailer: true}))(
 			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				fmt.Fprint(w, "half")
 				AddServerTiming(r.Context(), "late", 1, "")

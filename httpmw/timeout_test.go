@@ -14,6 +14,7 @@ import (
 
 	"github.com/mw-go/mw"
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/timeout"
 )
 
 func TestTimeout(t *testing.T) {
@@ -62,7 +63,7 @@ func TestTimeout(t *testing.T) {
 				logs := newLogSink()
 				h := mw.Chain(
 					AccessLog(AccessLogConfig{Logger: slog.New(logs)}),
-					mw.Must(Timeout(TimeoutConfig{Timeout: time.Second})),
+					mw.Must(Timeout(newTimeout(time.Second))),
 				)(http.HandlerFunc(tc.do))
 				w, aborted := doAborting(h, httptest.NewRequest("GET", "/", nil))
 				if aborted {
@@ -100,7 +101,7 @@ func doAborting(h http.Handler, r *http.Request) (w *httptest.ResponseRecorder, 
 // A stream that the deadline cut must not end as if it were complete.
 func TestTimeoutInTheMiddleOfAStreamIsVisible(t *testing.T) {
 	forEachProtocol(t, func(t *testing.T, serve func(http.Handler) *httptest.Server) {
-		limit := mw.Must(Timeout(TimeoutConfig{Timeout: 300 * time.Millisecond}))
+		limit := mw.Must(Timeout(newTimeout(300 * time.Millisecond)))
 		s := serve(mw.Chain(Recover(), limit)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, "half")
 			_ = http.NewResponseController(w).Flush()
@@ -115,7 +116,7 @@ func TestTimeoutInTheMiddleOfAStreamIsVisible(t *testing.T) {
 
 func TestTimeoutNamesItsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		mw.Must(Timeout(TimeoutConfig{Timeout: time.Second}))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mw.Must(Timeout(newTimeout(time.Second)))(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			start := time.Now()
 			<-r.Context().Done()
 			equal(t, "after", time.Since(start), time.Second)
@@ -143,7 +144,7 @@ func TestTimeoutAnswersOnlyForItself(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := end(t.Context())
 				defer cancel()
-				h := mw.Must(Timeout(TimeoutConfig{Timeout: time.Minute}))(http.HandlerFunc(
+				h := mw.Must(Timeout(newTimeout(time.Minute)))(http.HandlerFunc(
 					func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 				w := do(h, httptest.NewRequest("GET", "/", nil).WithContext(ctx))
 				equal(t, "status", w.Code, 200) // nothing was written
@@ -158,7 +159,7 @@ func TestTimeoutThatTheHandlerAbortsOn(t *testing.T) {
 		logs := newLogSink()
 		h := mw.Chain(
 			AccessLog(AccessLogConfig{Logger: slog.New(logs)}),
-			mw.Must(Timeout(TimeoutConfig{Timeout: time.Second})),
+			mw.Must(Timeout(newTimeout(time.Second))),
 		)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, "half")
 			<-r.Context().Done()
@@ -173,16 +174,35 @@ func TestTimeoutThatTheHandlerAbortsOn(t *testing.T) {
 	})
 }
 
+// The configuration changes while the service runs: requests under way keep their time.
+func TestTimeoutFollowsItsMachine(t *testing.T) {
+	for _, enforced := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			to := newTimeout(time.Second)
+			h := mw.Must(Timeout(to, TimeoutConfig{Enforced: enforced}))(http.HandlerFunc(
+				func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+			for _, limit := range []time.Duration{time.Second, time.Minute} {
+				start := time.Now()
+				time.AfterFunc(time.Second/2, func() {
+					if err := to.Tune(timeout.Config{Limit: time.Minute}); err != nil {
+						t.Error(err)
+					}
+				})
+				equal(t, "status", do(h, anyRequest()).Code, 503)
+				equal(t, "after", time.Since(start), limit)
+			}
+		})
+	}
+}
+
 func TestTimeoutConfig(t *testing.T) {
-	for _, d := range []time.Duration{0, -1, time.Microsecond, 25 * time.Hour} {
-		_, err := Timeout(TimeoutConfig{Timeout: d})
-		if err == nil || !strings.Contains(err.Error(), "timeout") {
-			t.Errorf("%v: error %v", d, err)
+	for _, n := range []int{-1, 1<<30 + 1} {
+		_, err := Timeout(newTimeout(time.Second), TimeoutConfig{Enforced: true, Buffer: n})
+		if err == nil || !strings.Contains(err.Error(), "buffer") {
+			t.Errorf("%v: error %v", n, err)
 		}
 	}
-	for _, d := range []time.Duration{time.Millisecond, 24 * time.Hour} {
-		if _, err := Timeout(TimeoutConfig{Timeout: d}); err != nil {
-			t.Errorf("%v: %v", d, err)
-		}
+	if _, err := Timeout(nil); err == nil {
+		t.Error("a nil timeout is taken")
 	}
 }

@@ -3,7 +3,6 @@ package timeout
 import (
 	"context"
 	"runtime"
-	"sync/atomic"
 
 	"github.com/mw-go/mw/core"
 )
@@ -46,21 +45,19 @@ func DoAbandoning[T any](ctx context.Context, t *Timeout, fn func(context.Contex
 		cancel()
 	}()
 	if a.by.Mode == core.Enforce {
-		v, err = detach(inner, t, a.by, fn)
+		v, err = detach(inner, &a, fn)
 	} else {
 		v, err = fn(inner)
 	}
-	o, err := a.judge(inner, err)
+	o, err := a.Judge(inner, err)
 	finished = true
 	a.Done(0, o)
 	return v, err
 }
 
-// flight is a function in a goroutine of its own. Exactly one side settles it: the function when it has ended, or the
-// caller when it leaves.
+// flight is a Detached with what came of it.
 type flight[T any] struct {
-	settled atomic.Bool
-	ended   chan struct{} // closed if it ended first
+	*Detached
 
 	// Written by the function's goroutine before ended is closed.
 	value T
@@ -79,10 +76,10 @@ const (
 )
 
 // detach runs fn in a goroutine of its own until it ends, or ctx is done and there is a place to leave it in.
-func detach[T any](ctx context.Context, t *Timeout, by *core.Policy, fn func(context.Context) (T, error)) (v T, err error) {
-	f, done := &flight[T]{ended: make(chan struct{})}, ctx.Done()
-	go f.run(ctx, t, by, fn)
-	if f.leave(done, t) {
+func detach[T any](ctx context.Context, a *Allowance, fn func(context.Context) (T, error)) (v T, err error) {
+	f, done := &flight[T]{Detached: a.Detach()}, ctx.Done()
+	go f.run(ctx, a.by, fn)
+	if f.Leave(done) {
 		return v, ctx.Err()
 	}
 	switch f.exit {
@@ -94,43 +91,23 @@ func detach[T any](ctx context.Context, t *Timeout, by *core.Policy, fn func(con
 	return f.value, f.err
 }
 
-// leave waits until the function has ended, and returns false, or until its context is done and there is a place to leave
-// it in.
-func (f *flight[T]) leave(done <-chan struct{}, t *Timeout) bool {
-	select {
-	case <-f.ended:
-		return false
-	case <-done:
-	}
-	if !t.left.take(f.ended) {
-		return false
-	}
-	if f.settled.CompareAndSwap(false, true) {
-		t.count.Add(countAbandoned, 1)
-		return true
-	}
-	t.left.give() // it has just ended
-	<-f.ended
-	return false
-}
-
-func (f *flight[T]) run(ctx context.Context, t *Timeout, by *core.Policy, fn func(context.Context) (T, error)) {
-	defer f.end(t, by)
+func (f *flight[T]) run(ctx context.Context, by *core.Policy, fn func(context.Context) (T, error)) {
+	defer f.over(by)
 	f.value, f.err = fn(ctx)
 	f.exit = returned
 }
 
-// end is deferred by run, and recovers: a panic must not end the program when there may be a caller who can handle it.
-func (f *flight[T]) end(t *Timeout, by *core.Policy) {
+// over is deferred by run, and recovers: a panic must not end the program when there may be a caller who can handle it.
+func (f *flight[T]) over(by *core.Policy) {
 	if f.exit != returned {
 		if p := recover(); p != nil {
 			f.exit, f.panic = panicked, core.Recovered(p)
 		}
 	}
-	if f.settled.CompareAndSwap(false, true) {
-		close(f.ended)
+	if f.end() {
 		return
 	}
+	t := f.t
 	defer t.left.give()
 	if f.exit != returned {
 		t.count.Add(countPanics, 1)

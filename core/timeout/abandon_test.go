@@ -209,10 +209,11 @@ func TestEndedWhileLeaving(t *testing.T) {
 	gone, cancel := context.WithCancel(bg)
 	cancel()
 	for range 100 { // select takes either way
-		f := &flight[int]{ended: make(chan struct{})}
-		f.settled.Store(true)
-		close(f.ended)
-		if f.leave(gone.Done(), to) {
+		a, _ := to.Admit(0, core.Never)
+		d := a.Detach()
+		d.End(false)
+		a.Done(0, core.Success)
+		if d.Leave(gone.Done()) {
 			t.Fatal("a function that has ended is left behind")
 		}
 	}

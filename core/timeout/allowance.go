@@ -115,8 +115,12 @@ func (a *Allowance) Done(now core.Time, o core.Outcome) {
 	}
 }
 
-// judge turns what fn returned into what Do returns, and into the call's outcome.
-func (a *Allowance) judge(ctx context.Context, err error) (core.Outcome, error) {
+// Judge turns the error that a call ended with into what Do returns, and into the outcome for Done: an *Error round it if our
+// limit was over. ctx is the context that Context returned. It is called before Done.
+func (a *Allowance) Judge(ctx context.Context, err error) (core.Outcome, error) {
+	if a.t == nil {
+		return core.Success, err
+	}
 	over := a.Over(ctx)
 	switch {
 	case over && err != nil:

@@ -73,7 +73,7 @@ func Do[T any](ctx context.Context, t *Timeout, fn func(context.Context) (T, err
 		cancel()
 	}()
 	v, err = fn(inner)
-	o, err := a.judge(inner, err)
+	o, err := a.Judge(inner, err)
 	finished = true
 	a.Done(0, o)
 	return v, err

@@ -14,6 +14,7 @@ import (
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/breaker"
 	"github.com/mw-go/mw/core/policy"
+	"github.com/mw-go/mw/core/timeout"
 	"github.com/mw-go/mw/hotconfig"
 	"github.com/mw-go/mw/httpmw"
 )
@@ -72,7 +73,8 @@ func (s *service) wire(log *slog.Logger, provider string) (http.Handler, error) 
 	room, err2 := s.set.Bulkhead("shop", core.Hooks{})
 	payments, err3 := s.set.Breaker("payments", core.Hooks{})
 	places, err4 := s.set.Bulkhead("payments", core.Hooks{})
-	if err := errors.Join(err1, err2, err3, err4, s.set.Check()); err != nil {
+	patience, err5 := s.set.Timeout("shop", timeout.Hooks{})
+	if err := errors.Join(err1, err2, err3, err4, err5, s.set.Check()); err != nil {
 		return nil, err
 	}
 	if err := hotconfig.Bind(s.live, func(c *Config) policy.Config { return c.Policies }, s.set); err != nil {
@@ -91,7 +93,7 @@ func (s *service) wire(log *slog.Logger, provider string) (http.Handler, error) 
 		httpmw.Recover(httpmw.RecoverConfig{Logger: log}),
 		httpmw.RequestID(),
 		httpmw.ClientIP(trust),
-		mw.Must(httpmw.Timeout(httpmw.TimeoutConfig{Timeout: 2 * time.Second})),
+		mw.Must(httpmw.Timeout(patience)),
 		httpmw.Guard(
 			httpmw.Guarded{Guard: clients, GuardConfig: httpmw.GuardConfig{Key: httpmw.ByClientIP(trust), Skip: exempt}},
 			httpmw.Guarded{Guard: room, GuardConfig: httpmw.GuardConfig{Skip: exempt}},

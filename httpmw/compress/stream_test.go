@@ -20,6 +20,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/mw-go/mw"
+	"github.com/mw-go/mw/core/timeout"
 	"github.com/mw-go/mw/httpmw"
 )
 
@@ -360,7 +361,7 @@ func (w *failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
 // What layers outside do for a handler that says nothing, or not all, they do with Compress in between as well.
 func TestCompressLeavesAnswersToTheLayersOutside(t *testing.T) {
-	timeout := mw.Must(httpmw.Timeout(httpmw.TimeoutConfig{Timeout: time.Second}))
+	timeout := mw.Must(httpmw.Timeout(mw.Must(timeout.New("t", timeout.Config{Limit: time.Second}, timeout.Hooks{}))))
 	limit := mw.Must(httpmw.BodyLimit(httpmw.BodyLimitConfig{Max: 1}))
 	wait := func(r *http.Request) { <-r.Context().Done() }
 	for name, tc := range map[string]struct {
