@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -129,11 +128,8 @@ func responseAttrs(attrs []slog.Attr, x *exchange, took time.Duration) []slog.At
 	if x.status != 0 {
 		attrs = append(attrs, slog.Int(attrStatus, x.status))
 	}
-	switch {
-	case x.hijacked:
-		attrs = append(attrs, slog.String(attrOutcome, "hijacked"))
-	case x.aborted:
-		attrs = append(attrs, slog.String(attrOutcome, "aborted"))
+	if c := x.completion(); c != Complete {
+		attrs = append(attrs, slog.String(attrOutcome, c.String()))
 	}
 	if x.surplus > 0 {
 		attrs = append(attrs, slog.Int(attrSurplus, x.surplus))
@@ -151,10 +147,8 @@ func errorType(rec *record) string {
 		return errorAborted
 	case errors.Is(rec.Err(), context.Canceled) && !x.hijacked:
 		return errorCanceled
-	case x.status >= 500:
-		return strconv.Itoa(x.status)
 	default:
-		return ""
+		return statusErrorType(x.status, 500)
 	}
 }
 

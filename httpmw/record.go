@@ -37,7 +37,9 @@ type record struct {
 	took     time.Duration // start to end, meaningful if ended
 
 	ends    []ender
-	endsBuf [2]ender
+	endsBuf [4]ender
+
+	incoming bodyCount // of the request, if an observer counts it
 
 	wire exchange // as the first layer saw it
 }
@@ -111,6 +113,27 @@ func (rec *record) atEnd(e ender) {
 		rec.ends = rec.endsBuf[:0]
 	}
 	rec.ends = append(rec.ends, e)
+}
+
+// tell tells the enders, in order. One that panics keeps none of the others from being told.
+func (rec *record) tell() {
+	for len(rec.ends) > 0 {
+		e := rec.ends[0]
+		rec.ends = rec.ends[1:]
+		rec.tellOne(e)
+	}
+}
+
+// tellOne is a call of its own so that its defer is not one of a loop, which would allocate.
+func (rec *record) tellOne(e ender) {
+	told := false
+	defer func() {
+		if !told {
+			rec.tell()
+		}
+	}()
+	e.ended(rec)
+	told = true
 }
 
 // fail names what went wrong, for the access log. The first name stays: it is the one nearest to the cause.

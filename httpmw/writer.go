@@ -135,9 +135,7 @@ func (x *exchange) close(finished bool) {
 	if p := x.deep.Pattern; p != "" {
 		x.req.Pattern = p
 	}
-	for _, e := range x.rec.ends {
-		e.ended(x.rec)
-	}
+	x.rec.tell()
 }
 
 // Header returns the header map of the response.
