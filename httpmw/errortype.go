@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/mw-go/mw/core"
 )
@@ -33,10 +34,10 @@ func ClientErrorType(ctx context.Context, err error) string {
 	if r, ok := errors.AsType[*core.Rejection](err); ok {
 		return r.Reason.String()
 	}
-	if errors.Is(err, core.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(context.Cause(ctx), core.ErrTimeout) {
+	if errors.Is(err, core.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || deadlinePassed(ctx) {
 		return errorTimeout
 	}
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || ctx.Err() != nil {
 		return errorCanceled
 	}
 	if d, ok := errors.AsType[*net.DNSError](err); ok && !d.IsTimeout {
@@ -49,6 +50,16 @@ func ClientErrorType(ctx context.Context, err error) string {
 		return errorConnect
 	}
 	return errorOther
+}
+
+// deadlinePassed reads the clock as well: what http.Client.Timeout ends fails with "request canceled", at times before the
+// context knows.
+func deadlinePassed(ctx context.Context) bool {
+	if errors.Is(context.Cause(ctx), core.ErrTimeout) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return true
+	}
+	at, ok := ctx.Deadline()
+	return ok && ctx.Err() == nil && !time.Now().Before(at)
 }
 
 // statusErrorType is the number of a status from the least one that is an error: 400 for a client, 500 for a server.
