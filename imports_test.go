@@ -149,6 +149,8 @@ var thirdParty = map[string][]string{
 
 	module + "/core/observe/prom":       prometheusModules,
 	module + "/core/observe/otelmetric": otelModules,
+	module + "/httpmw/metrics":          prometheusModules,
+	module + "/httpmw/otelmetrics":      otelModules,
 }
 
 // prometheusModules are what github.com/prometheus/client_golang/prometheus links.

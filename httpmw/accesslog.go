@@ -103,7 +103,7 @@ func (m *accessLog) ended(rec *record) {
 
 func requestAttrs(attrs []slog.Attr, x *exchange) []slog.Attr {
 	attrs = append(attrs,
-		slog.String(attrMethod, method(x.req.Method)),
+		slog.String(attrMethod, method(x.method)),
 		slog.String(attrRoute, x.route()),
 		slog.String(attrPath, printable(x.req.URL.Path, maxPath)),
 		slog.String(attrProtocol, protocol(x.req)),

@@ -1,6 +1,7 @@
 package httpmw
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,8 +13,9 @@ import (
 type ClientObserveConfig struct {
 	// Name is what the layer is called in reports on the order of a chain. Default "ClientObserve".
 	Name string
-	// Begin is called before the request goes out. nil calls nothing. If it panics there is no end to tell of.
-	Begin func(*http.Request)
+	// Begin is called before the request goes out, with what is known by then: Request, Method, BytesOut, Start. nil calls
+	// nothing. If it panics there is no end to tell of.
+	Begin func(ClientSummary)
 }
 
 // ClientObserve is Observe for an http.RoundTripper: it calls end once for each request. That is when RoundTrip fails or
@@ -77,10 +79,10 @@ func (t *clientObserver) CloseIdleConnections() {
 
 // RoundTrip implements http.RoundTripper.
 func (t *clientObserver) RoundTrip(r *http.Request) (*http.Response, error) {
+	s := ClientSummary{Request: r, Method: method(cmp.Or(r.Method, http.MethodGet)), BytesOut: declared(r), Start: time.Now()}
 	if t.Begin != nil {
-		t.Begin(r)
+		t.Begin(s)
 	}
-	s := ClientSummary{Request: r, Method: method(r.Method), BytesOut: declared(r), Start: time.Now()}
 	finished := false
 	defer func() {
 		if !finished { // a panic of the transport, or runtime.Goexit

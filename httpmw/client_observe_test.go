@@ -262,7 +262,10 @@ func TestClientObserveWiring(t *testing.T) {
 	mustPanic(t, "nil RoundTripper", func() { ClientObserve(func(ClientSummary) {})(nil) })
 	began := 0
 	idle := &idleCloser{}
-	rt := ClientObserve(func(ClientSummary) {}, ClientObserveConfig{Name: "ClientMetrics", Begin: func(*http.Request) { began++ }})(idle)
+	rt := ClientObserve(func(ClientSummary) {}, ClientObserveConfig{Name: "ClientMetrics", Begin: func(s ClientSummary) {
+		began++
+		equal(t, "method", s.Method, "GET")
+	}})(idle)
 	resp, _ := rt.RoundTrip(sending("GET", ""))
 	_ = resp.Body.Close()
 	equal(t, "begins", began, 1)

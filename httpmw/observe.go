@@ -9,9 +9,9 @@ import (
 type ObserveConfig struct {
 	// Name is what the layer is called in reports on the order of a chain. Default "Observe".
 	Name string
-	// Begin is called on the way in, before the handler, with the request as it is passed on. nil calls nothing. If
-	// it panics there is no end to tell of.
-	Begin func(*http.Request)
+	// Begin is called on the way in, before the handler, with what is known by then: Request, Method, Start. nil calls
+	// nothing. If it panics there is no end to tell of.
+	Begin func(Summary)
 }
 
 // Observe returns a middleware that calls end once for each request, when its response is over: complete, aborted,
@@ -36,7 +36,7 @@ func Observe(end func(Summary), c ...ObserveConfig) func(http.Handler) http.Hand
 }
 
 // Summary is what became of a request. It is a value; the Request is shared and must not be kept longer than the call,
-// nor changed.
+// nor changed. Method is the one that came over the wire, also if something further in has changed the Request's.
 type Summary struct {
 	Request    *http.Request // as the outermost middleware passed it on; its Pattern is set
 	Method     string        // GET, HEAD, ...; _OTHER for methods that no standard knows
@@ -75,13 +75,13 @@ func (c Completion) String() string {
 
 // observer is the middleware, and the ender of every request it has seen.
 type observer struct {
-	begin func(*http.Request)
+	begin func(Summary)
 	end   func(Summary)
 }
 
 func (m *observer) serve(x *exchange, w http.ResponseWriter, r *http.Request, next http.Handler) {
 	if m.begin != nil {
-		m.begin(r)
+		m.begin(Summary{Request: r, Method: method(x.rec.wire.method), Route: Unmatched, Start: x.rec.start})
 	}
 	x.rec.countBody(r)
 	x.rec.atEnd(m)
@@ -95,7 +95,7 @@ func (rec *record) summary() Summary {
 	x := &rec.wire
 	return Summary{
 		Request:    x.req,
-		Method:     method(x.req.Method),
+		Method:     method(x.method),
 		Route:      x.route(),
 		Status:     x.status,
 		BytesIn:    rec.incoming.read.Load(),

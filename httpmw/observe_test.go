@@ -232,15 +232,16 @@ func TestObserverPanics(t *testing.T) {
 func TestObserveBegin(t *testing.T) {
 	began := 0
 	var got summaries
-	h := Observe(got.end, ObserveConfig{Begin: func(r *http.Request) {
+	h := Observe(got.end, ObserveConfig{Begin: func(s Summary) {
 		began++
-		equal(t, "path", r.URL.Path, "/a")
+		equal(t, "path", s.Request.URL.Path, "/a")
+		equal(t, "method", s.Method, "GET")
 	}})(okHandler)
 	do(h, httptest.NewRequest("GET", "/a", nil))
 	got.one(t)
 	equal(t, "begins", began, 1)
 
-	h = Observe(got.end, ObserveConfig{Begin: func(*http.Request) { panic("planted") }})(okHandler)
+	h = Observe(got.end, ObserveConfig{Begin: func(Summary) { panic("planted") }})(okHandler)
 	runHandler(h, httptest.NewRecorder(), httptest.NewRequest("GET", "/a", nil))
 	got.one(t) // still
 }
@@ -287,5 +288,25 @@ func TestObserveAllocates(t *testing.T) {
 		"one": observe(drain), "three": mw.Chain(observe, observe, observe)(drain),
 	} {
 		equal(t, name, testing.AllocsPerRun(200, func() { body.Reset("body"); h.ServeHTTP(w, r) }), 2) // the record and its request
+	}
+}
+
+// A middleware that lets a form say which method it means changes the request; begin and end must not disagree, or
+// requests would stay in flight for ever.
+func TestObserveMethodIsThatOfTheWire(t *testing.T) {
+	override := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Method = http.MethodDelete
+			next.ServeHTTP(w, r)
+		})
+	}
+	var got summaries
+	active := map[string]int{}
+	observe := Observe(func(s Summary) { active[s.Method]--; got.end(s) },
+		ObserveConfig{Begin: func(s Summary) { active[s.Method]++ }})
+	do(mw.Chain(Recover(), override, observe, override)(okHandler), httptest.NewRequest("POST", "/", nil))
+	equal(t, "method", got.one(t).Method, "POST")
+	for m, n := range active {
+		equal(t, m, n, 0)
 	}
 }
