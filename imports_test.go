@@ -151,6 +151,10 @@ var thirdParty = map[string][]string{
 	module + "/core/observe/otelmetric": otelModules,
 	module + "/httpmw/metrics":          prometheusModules,
 	module + "/httpmw/otelmetrics":      otelModules,
+	module + "/httpmw/trace": append([]string{
+		"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "go.opentelemetry.io/auto/sdk",
+		"github.com/felixge/httpsnoop", "github.com/go-logr",
+	}, otelModules...),
 }
 
 // prometheusModules are what github.com/prometheus/client_golang/prometheus links.
