@@ -141,10 +141,17 @@ func TestImportsBanned(t *testing.T) {
 	}
 }
 
+// grpcModules are gRPC and what it stands on.
+var grpcModules = []string{
+	"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
+	"golang.org/x/net", "golang.org/x/sys/unix", "golang.org/x/text",
+}
+
 // thirdParty is the closed list of modules outside the standard library that each part may link; everything else in
 // the module links none.
 var thirdParty = map[string][]string{
 	module + "/hotconfig":     {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
+	module + "/grpcmw":        grpcModules,
 	module + "/examples/http": {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
 
 	module + "/core/observe/prom":       prometheusModules,

@@ -53,6 +53,19 @@ const Never = time.Duration(1<<63 - 1)
 // Admitted reports whether the call may run: there is no reason against it, or the policy is in shadow mode.
 func (d Decision) Admitted() bool { return d.Reason == 0 || d.Reason.Shadow() }
 
+// Restart is for who asks several guards in turn: if the one that gave d made the call wait, the permits held so far are
+// told that the call begins now, so that a queue is never billed to the backend. now is the time handed to the guard;
+// the time to go on with is returned.
+func (d Decision) Restart(held []Permit, now Time) Time {
+	if d.Now == 0 || d.Now <= now { // a guard that needed no clock leaves 0, which may be later than now: times have any sign
+		return now
+	}
+	for i := range held {
+		held[i].Restart(d.Now)
+	}
+	return d.Now
+}
+
 // Err returns nil for an admitted call and a *Rejection otherwise. The Rejection is the only allocation of a decision
 // and is made here, when somebody wants it.
 func (d Decision) Err() error {

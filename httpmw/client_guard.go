@@ -153,7 +153,7 @@ func (c *clientCall) acquire(r *http.Request) (d core.Decision) {
 		if !d.Admitted() {
 			return d
 		}
-		now = restart(c.permits[:i], &d, now)
+		now = d.Restart(c.permits[:i], now)
 	}
 	return d
 }

@@ -166,7 +166,7 @@ func (a *admission) acquire(x *exchange, r *http.Request) (rejecting int, d core
 			return i, d
 		}
 		watched = watched || a.permits[i].Tracked()
-		then := restart(a.permits[:i], &d, now)
+		then := d.Restart(a.permits[:i], now)
 		a.rec.waited += then.Sub(now)
 		now = then
 	}
@@ -175,18 +175,6 @@ func (a *admission) acquire(x *exchange, r *http.Request) (rejecting int, d core
 		x.careful = true
 	}
 	return -1, d
-}
-
-// restart tells the permits held so far if the guard that decided made the request wait, and returns the time since.
-// A guard that needed no clock has left Now at 0, which may be later than now: times have any sign.
-func restart(held []core.Permit, d *core.Decision, now core.Time) core.Time {
-	if d.Now == 0 || d.Now <= now {
-		return now
-	}
-	for i := range held {
-		held[i].Restart(d.Now)
-	}
-	return d.Now
 }
 
 // beforeHeader tells the guards that the handler has answered, long before a stream ends.

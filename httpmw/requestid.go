@@ -1,9 +1,9 @@
 package httpmw
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"net/http"
+
+	"github.com/mw-go/mw/internal/reqid"
 )
 
 // RequestIDConfig is the Config of RequestID. The zero value is the default.
@@ -37,7 +37,7 @@ func (m *requestID) serve(x *exchange, w http.ResponseWriter, r *http.Request, n
 	if rec.id == "" {
 		rec.id = m.incoming(r)
 		if rec.id == "" {
-			rec.id = newRequestID()
+			rec.id = reqid.New()
 		}
 		rec.idField[0] = rec.id
 		w.Header()[headerRequestID] = rec.idField[:]
@@ -51,44 +51,8 @@ func (m *requestID) incoming(r *http.Request) string {
 		return ""
 	}
 	v := r.Header[headerRequestID]
-	if len(v) != 1 || !saneID(v[0]) {
+	if len(v) != 1 || !reqid.Sane(v[0]) {
 		return ""
 	}
 	return v[0]
-}
-
-// maxRequestID bounds what strangers put into our logs.
-const maxRequestID = 128
-
-func saneID(id string) bool {
-	if id == "" || len(id) > maxRequestID {
-		return false
-	}
-	for i := range len(id) {
-		if !idByte(id[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// idByte holds for what no log format, shell or terminal gives a meaning that could surprise.
-func idByte(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	}
-	switch c {
-	case '.', '_', '~', '+', '/', '=', ':', '-':
-		return true
-	}
-	return false
-}
-
-func newRequestID() string {
-	var bits [16]byte
-	_, _ = rand.Read(bits[:]) // never fails: it crashes the program instead
-	var digits [32]byte
-	hex.Encode(digits[:], bits[:])
-	return string(digits[:])
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/core/budget"
 )
 
 // Prepare checks c and returns the function that puts it in force, for transactions over several machines. It holds
@@ -22,6 +23,12 @@ func (h *Hedge) Override(mode core.Mode, d time.Duration) error { return h.live.
 
 // Restore ends an override.
 func (h *Hedge) Restore() { h.live.Restore() }
+
+// Budget returns the budget of its Hooks, nil if it has none.
+func (h *Hedge) Budget() *budget.Budget { return h.hooks.Budget }
+
+// Outermost returns what its Hooks say: whether it is the hedge that tells the Budget of the calls.
+func (h *Hedge) Outermost() bool { return h.hooks.Outermost }
 
 // Snapshot is what a page, a metric or a test reads of a hedge. Status.Admitted counts calls begun, Status.Rejected
 // those for which a further attempt was wanted and none was made, because Ratio and Burst, MaxStragglers or the Budget

@@ -11,6 +11,7 @@ import (
 	"github.com/mw-go/mw/core/bulkhead"
 	"github.com/mw-go/mw/core/cache"
 	"github.com/mw-go/mw/core/fallback"
+	"github.com/mw-go/mw/core/hedge"
 	"github.com/mw-go/mw/core/pool"
 	"github.com/mw-go/mw/core/ratelimit"
 	"github.com/mw-go/mw/core/retry"
@@ -28,6 +29,7 @@ type Config struct {
 	AdaptiveLimits map[string]adaptive.Config
 	Throttles      map[string]throttle.Config
 	Retries        map[string]retry.Config
+	Hedges         map[string]hedge.Config
 	Budgets        map[string]budget.Config
 	Timeouts       map[string]timeout.Config
 	Fallbacks      map[string]fallback.Config

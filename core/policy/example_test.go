@@ -2,12 +2,17 @@ package policy_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/breaker"
+	"github.com/mw-go/mw/core/hedge"
 	"github.com/mw-go/mw/core/policy"
 	"github.com/mw-go/mw/core/ratelimit"
+	"github.com/mw-go/mw/core/retry"
+	"github.com/mw-go/mw/core/timeout"
 )
 
 // The code names what it needs, the configuration says the numbers, and a reload moves all machines or none.
@@ -60,4 +65,46 @@ func Example() {
 	// call: admitted by login at 3 a 1s
 	// state: breaker payments 0
 	// state: ratelimit login 1
+}
+
+// A client of a dependency, in the recommended order, with what the configuration has settings for. What makes no sense
+// is refused with the reason, at the start and at every reload.
+func ExampleSet_Client() {
+	config := policy.Config{
+		Timeouts: map[string]timeout.Config{"stock": {Limit: 2 * time.Second}},
+		Retries:  map[string]retry.Config{"stock": {Base: time.Millisecond}},
+		Hedges:   map[string]hedge.Config{"stock": {Delay: 100 * time.Millisecond}},
+		Breakers: map[string]breaker.Config{"stock": {}},
+	}
+	set, err := policy.New(config, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	stock, err := set.Client(set.ClientPlan("stock"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, m := range stock.Machines() {
+		fmt.Println(m.Status().Policy.Kind)
+	}
+	n := 0
+	left, err := policy.Do(context.Background(), stock, func(context.Context) (int, error) {
+		if n++; n == 1 {
+			return 0, errors.New("connection reset")
+		}
+		return 17, nil
+	})
+	fmt.Println(left, err)
+
+	config.Timeouts = map[string]timeout.Config{"stock": {Limit: 50 * time.Millisecond}}
+	fmt.Println(set.Tune(config))
+	// Output:
+	// timeout
+	// retry
+	// hedge
+	// breaker
+	// 17 <nil>
+	// policy: timeout "stock" outside hedge "stock": the time of 50ms is over before the hedge's delay of 100ms is: it would never make an extra attempt
 }

@@ -24,6 +24,7 @@ type Set struct {
 	tuned   uint64 // how many times
 	members map[id]member
 	asked   map[id]bool // names that code has asked for, also in vain
+	stacks  []*Stack    // whose orders every tuning has to respect
 }
 
 type id struct {
@@ -33,8 +34,9 @@ type id struct {
 
 // member is one machine or budget, with the operation that needs its type.
 type member struct {
-	is      any
-	prepare func(Config) (commit func(), err error)
+	is       any
+	prepare  func(Config) (commit func(), err error)
+	settings func(Config) any
 }
 
 // New returns a set with settings and no machines. onEvent, if not nil, hears the events of every machine, each after
@@ -70,10 +72,14 @@ func get[C comparable, H any, M tunable[C]](s *Set, sec section[C, H, M], name s
 		var none M
 		return none, at(sec.name, name, err)
 	}
-	s.members[key] = member{m, func(c Config) (func(), error) {
-		commit, err := m.Prepare(sec.pick(c)[name])
-		return commit, at(sec.name, name, err)
-	}}
+	s.members[key] = member{
+		is: m,
+		prepare: func(c Config) (func(), error) {
+			commit, err := m.Prepare(sec.pick(c)[name])
+			return commit, at(sec.name, name, err)
+		},
+		settings: func(c Config) any { return sec.pick(c)[name] },
+	}
 	return m, nil
 }
 

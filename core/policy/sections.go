@@ -7,6 +7,7 @@ import (
 	"github.com/mw-go/mw/core/budget"
 	"github.com/mw-go/mw/core/bulkhead"
 	"github.com/mw-go/mw/core/fallback"
+	"github.com/mw-go/mw/core/hedge"
 	"github.com/mw-go/mw/core/ratelimit"
 	"github.com/mw-go/mw/core/retry"
 	"github.com/mw-go/mw/core/throttle"
@@ -43,6 +44,10 @@ var (
 	retries = section[retry.Config, retry.Hooks, *retry.Retry]{
 		"retries", func(c Config) map[string]retry.Config { return c.Retries }, retry.New,
 		func(h *retry.Hooks) *core.Hooks { return &h.Hooks },
+	}
+	hedges = section[hedge.Config, hedge.Hooks, *hedge.Hedge]{
+		"hedges", func(c Config) map[string]hedge.Config { return c.Hedges }, hedge.New,
+		func(h *hedge.Hooks) *core.Hooks { return &h.Hooks },
 	}
 	timeouts = section[timeout.Config, timeout.Hooks, *timeout.Timeout]{
 		"timeouts", func(c Config) map[string]timeout.Config { return c.Timeouts }, timeout.New,
@@ -111,6 +116,12 @@ func (s *Set) Throttle(name string, h throttle.Hooks) (*throttle.Throttle, error
 // ignored. Without Hooks.Budget it has a budget of its own. Errors: a bad name.
 func (s *Set) Retry(name string, h retry.Hooks) (*retry.Retry, error) {
 	return get(s, retries, name, h)
+}
+
+// Hedge returns the hedge of that name, made on the first call; later calls return the same one, and their hooks are
+// ignored. Errors: a bad name.
+func (s *Set) Hedge(name string, h hedge.Hooks) (*hedge.Hedge, error) {
+	return get(s, hedges, name, h)
 }
 
 // Timeout returns the timeout of that name, made on the first call; later calls return the same one, and their hooks

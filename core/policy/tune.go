@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// Prepare checks c as a whole, the settings of machines that do not exist (yet) included, and returns the function
+// Prepare checks c as a whole, the settings of machines that do not exist (yet) and the orders of all stacks included, and
+// returns the function
 // that puts it in force. It holds nothing, and commit cannot fail. A machine that is made between the two follows too,
 // unless c has not the fields it requires: then it keeps the settings it was made with.
 func (s *Set) Prepare(c Config) (commit func(), err error) {
@@ -22,6 +23,9 @@ func (s *Set) Prepare(c Config) (commit func(), err error) {
 		commit, err := s.members[key].prepare(c)
 		commits[key] = commit
 		faults = append(faults, err)
+	}
+	for _, st := range s.stacks {
+		faults = append(faults, st.faults(s, c))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
