@@ -34,6 +34,7 @@ type AccessLogConfig struct {
 //	error.type                     panic, timeout, aborted, canceled (the client left), the reason of a rejection by
 //	                               one of our guards, or the number of a 5xx status; absent otherwise
 //	mw.outcome                     hijacked or aborted; absent for a response that was finished
+//	mw.shadow                      the error.type that a middleware in shadow mode would have rejected the request with
 //	mw.surplus_write_header        calls of WriteHeader that came too late; absent if there were none
 //
 // The level is error for a panic and for a status of 500 and above; warn for an aborted response, and if one of our
@@ -63,6 +64,7 @@ const (
 	attrError     = "error.type"
 	attrOutcome   = "mw.outcome"
 	attrSurplus   = "mw.surplus_write_header"
+	attrShadow    = "mw.shadow"
 
 	maxPath  = 1024
 	maxAgent = 256
@@ -92,10 +94,13 @@ func (m *accessLog) ended(rec *record) {
 	}
 	took := rec.duration()
 	entry := slog.NewRecord(rec.start.Add(took), level, "request", 0)
-	var buf [13]slog.Attr
+	var buf [14]slog.Attr
 	attrs := responseAttrs(requestAttrs(buf[:0], x), x, took)
 	if failure != "" {
 		attrs = append(attrs, slog.String(attrError, failure))
+	}
+	if rec.shadowed != "" {
+		attrs = append(attrs, slog.String(attrShadow, rec.shadowed))
 	}
 	entry.AddAttrs(attrs...)             // once: each call may grow the record
 	_ = log.Handler().Handle(rec, entry) // as Logger does

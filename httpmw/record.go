@@ -32,9 +32,17 @@ type record struct {
 	// Written on the way out.
 	failure  string // the error.type of the access log, set by the layer that knows it; empty if none
 	rejected bool   // answered by one of our own guards
+	shadowed string // the error.type that a middleware in shadow mode would have answered with; empty if none
 	late     bool   // the response began after the deadline of a Timeout
 	ended    bool
 	took     time.Duration // start to end, meaningful if ended
+
+	nonce   *nonce        // of SecureHeaders
+	timings *timings      // of ServerTiming
+	begun   time.Duration // start to the response's header, if SlowLog watched
+
+	singles   int
+	singleBuf [maxSingles]string
 
 	ends    []ender
 	endsBuf [4]ender
@@ -80,6 +88,7 @@ func begin(w http.ResponseWriter, r *http.Request) (x *exchange, down *http.Requ
 	if outer != nil {
 		rec.id = outer.id
 		rec.client, rec.trust, rec.located = outer.client, outer.trust, outer.located
+		rec.nonce, rec.timings = outer.nonce, outer.timings
 	}
 	down = r.WithContext(rec)
 	rec.wire.init(rec, w, down)
@@ -141,6 +150,28 @@ func (rec *record) fail(errorType string) {
 	if rec.failure == "" {
 		rec.failure = errorType
 	}
+}
+
+// shadow notes that a middleware in shadow mode lets a request pass that it would have rejected. The first stays.
+func (rec *record) shadow(errorType string) {
+	if rec.shadowed == "" {
+		rec.shadowed = errorType
+	}
+}
+
+// maxSingles is how many field values a record holds: the widest set of SecureHeaders.
+const maxSingles = 14
+
+// single returns value as the one element of a slice for a header map. It shares it with nothing, for handlers may change
+// values in place, and costs an allocation only beyond maxSingles.
+func (rec *record) single(value string) []string {
+	i := rec.singles
+	if i == maxSingles {
+		return []string{value}
+	}
+	rec.singles++
+	rec.singleBuf[i] = value
+	return rec.singleBuf[i : i+1 : i+1]
 }
 
 // duration reads the clock once, when it is first asked, and returns the time from start to then. To be asked after the

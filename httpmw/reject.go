@@ -142,7 +142,7 @@ func (g *guarded) reject(w http.ResponseWriter, r *http.Request, d *core.Decisio
 // WriteError answers r with a problem document for an error that a handler got from its dependencies, so that what a
 // guarded client returns becomes the right status: a *core.Rejection is answered as a Guard in front of the handler
 // would (429 or 503, with Retry-After when known), core.ErrTimeout with 503, and so the deadline of a Timeout outside
-// that err is about, everything else with 502. The text is fixed; nothing of err reaches the client.
+// that err is about, an *http.MaxBytesError, such as BodyLimit causes, with 413, everything else with 502. The text is fixed; nothing of err reaches the client.
 //
 // It does nothing if the response has begun, as far as a middleware of this package outside has seen, or if trailers
 // were announced: those carry the outcome of protocols such as gRPC.
@@ -168,6 +168,8 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, core.ErrTimeout),
 		errors.Is(err, context.DeadlineExceeded) && timedOut(r.Context()):
 		sendProblem(w, r, problemTimeout)
+	case isTooLarge(err):
+		sendProblem(w, r, problemTooLarge)
 	default:
 		sendProblem(w, r, problemGateway)
 	}

@@ -29,6 +29,7 @@ type exchange struct {
 	hijacked bool
 	copying  bool // inner.ReadFrom runs, or has panicked: the header may be out
 	careful  bool // a hook draws conclusions from the status: it must hear none that may still change
+	flushed  bool // the handler has flushed: a stream
 	aborted  bool // the first layer was left by panic or runtime.Goexit
 }
 
@@ -181,9 +182,11 @@ func (x *exchange) FlushError() error {
 		switch t := w.(type) {
 		case interface{ FlushError() error }:
 			x.imply()
+			x.flushed = true
 			return t.FlushError()
 		case http.Flusher:
 			x.imply()
+			x.flushed = true
 			t.Flush()
 			return nil
 		case unwrapper:
