@@ -1,6 +1,7 @@
 package httpmw
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -45,6 +46,7 @@ func stacks(t testing.TB) []struct {
 		client    = ClientIP(xff)
 		silent    = AccessLog(AccessLogConfig{Logger: quiet})
 		log       = AccessLog(AccessLogConfig{Logger: newDiscardAll()})
+		lines     = AccessLog(AccessLogConfig{JSON: io.Discard})
 		limit     = mw.Must(Timeout(TimeoutConfig{Timeout: time.Hour}))
 	)
 	return []struct {
@@ -60,6 +62,8 @@ func stacks(t testing.TB) []struct {
 		{"the same and AccessLog off", mw.Chain(recoverer, id, client, silent), 3},
 		// The address as text, and the attributes beyond the five that a slog.Record holds.
 		{"the same and AccessLog on", mw.Chain(recoverer, id, client, log), 5},
+		// The address as text.
+		{"the same and AccessLog of JSON", mw.Chain(recoverer, id, client, lines), 4},
 		// The context, its cancel function, the timer, the timer's function, the request, and the watch on the header.
 		{"all", mw.Chain(recoverer, id, client, log, limit), 11},
 	}

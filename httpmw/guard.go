@@ -160,7 +160,7 @@ func (a *admission) acquire(x *exchange, r *http.Request) (rejecting int, d core
 		}
 		a.permits[i], d = g.Guard.Acquire(r.Context(), g.call(r, now))
 		if d.By != nil && d.By.Kind == core.KindRateLimit && !g.NoFields && !x.sent() {
-			g.answers.fields(x.Header(), &d)
+			g.answers.fields(x, &d)
 		}
 		if !d.Admitted() {
 			return i, d

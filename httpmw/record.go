@@ -20,6 +20,7 @@ type record struct {
 
 	// Written on the way in.
 	start   time.Time
+	arrived core.Time // start, on the clock of the guards
 	id      string
 	idField [1]string // backs the response field, so that setting it costs no allocation
 	client  netip.Addr
@@ -85,6 +86,7 @@ func begin(w http.ResponseWriter, r *http.Request) (x *exchange, down *http.Requ
 		return x, r
 	}
 	rec := &record{Context: r.Context(), start: time.Now()}
+	rec.arrived = core.TimeOf(rec.start)
 	if outer != nil {
 		rec.id = outer.id
 		rec.client, rec.trust, rec.located = outer.client, outer.trust, outer.located
@@ -159,8 +161,8 @@ func (rec *record) shadow(errorType string) {
 	}
 }
 
-// maxSingles is how many field values a record holds: the widest set of SecureHeaders.
-const maxSingles = 14
+// maxSingles is how many field values a record holds: those of a rate limit, and the widest set of SecureHeaders.
+const maxSingles = 16
 
 // single returns value as the one element of a slice for a header map. It shares it with nothing, for handlers may change
 // values in place, and costs an allocation only beyond maxSingles.
@@ -185,7 +187,7 @@ func (rec *record) duration() time.Duration {
 }
 
 // startTime is the start on the clock of the guards.
-func (rec *record) startTime() core.Time { return core.TimeOf(rec.start) }
+func (rec *record) startTime() core.Time { return rec.arrived }
 
 // endTime is the end on the clock of the guards. To be asked after the handler.
 func (rec *record) endTime() core.Time { return rec.startTime().Add(rec.duration()) }
