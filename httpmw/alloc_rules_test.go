@@ -71,6 +71,6 @@ func TestAllocationsOfRules(t *testing.T) {
 				post.Body = body
 			}
 			h.ServeHTTP(w, tc.r)
-		}), tc.allocs+2)
+		}), tc.allocs+1)
 	}
 }

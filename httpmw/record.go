@@ -11,7 +11,8 @@ import (
 )
 
 // record is what this package knows of one request. It is the request's context value and holds the state of the
-// wrapped ResponseWriter, so that both cost one allocation. It is not pooled: a handler may keep its context for ever.
+// wrapped ResponseWriter and the copy of the request that is passed on, so that all cost one allocation. It is not
+// pooled: a handler may keep its context for ever.
 //
 // What handlers can read through the context is written on the way in and never again, so goroutines that outlive the
 // handler read it safely. The rest belongs to the serving goroutine.
@@ -50,7 +51,8 @@ type record struct {
 
 	incoming bodyCount // of the request, if an observer counts it
 
-	wire exchange // as the first layer saw it
+	wire    exchange // as the first layer saw it
+	request http.Request
 }
 
 // ender is told when the first layer is done, whichever way: the response is complete, aborted or hijacked.
@@ -92,9 +94,9 @@ func begin(w http.ResponseWriter, r *http.Request) (x *exchange, down *http.Requ
 		rec.client, rec.trust, rec.located = outer.client, outer.trust, outer.located
 		rec.nonce, rec.timings = outer.nonce, outer.timings
 	}
-	down = r.WithContext(rec)
-	rec.wire.init(rec, w, down)
-	return &rec.wire, down
+	rec.request = *r.WithContext(rec) // which is inlined, so that its copy never leaves the stack
+	rec.wire.init(rec, w, &rec.request)
+	return &rec.wire, &rec.request
 }
 
 // unwrapsTo reports whether w leads to the writer of rec.
