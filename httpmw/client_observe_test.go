@@ -302,3 +302,15 @@ func TestClientObserveAllocates(t *testing.T) {
 		_ = resp.Body.Close()
 	}), 1)
 }
+
+// lateContext has a deadline that has passed, and does not know yet.
+type lateContext struct{ context.Context }
+
+func (lateContext) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
+
+func TestClientErrorTypeOfALateContext(t *testing.T) {
+	canceled := errors.New("net/http: request canceled") // what http.Client.Timeout makes of it
+	equal(t, "late", ClientErrorType(lateContext{t.Context()}, canceled), "timeout")
+	equal(t, "in time", ClientErrorType(t.Context(), canceled), "_OTHER")
+	equal(t, "no error", ClientErrorType(t.Context(), nil), "")
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/breaker"
 	"github.com/mw-go/mw/core/bulkhead"
+	"github.com/mw-go/mw/core/observe"
 	"github.com/mw-go/mw/core/policy"
 )
 
@@ -109,4 +110,17 @@ func TestNilFunction(t *testing.T) {
 		}
 	}()
 	New(nil)
+}
+
+func TestNames(t *testing.T) {
+	for otel, want := range map[string]string{
+		"mw.policy.rejected": "mw_policy_rejected_total", "mw.policy.in_flight": "mw_policy_in_flight",
+		"mw.policy.latency": "mw_policy_latency_seconds", "mw.policy.limit.period": "mw_policy_limit_period_seconds",
+	} {
+		for _, m := range observe.All() {
+			if m.Name == otel && name(m) != want {
+				t.Errorf("%s is %s, want %s", otel, name(m), want)
+			}
+		}
+	}
 }
