@@ -35,7 +35,7 @@ func TestAccessLogJSON(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"answer": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") },
 		"short":  func(http.ResponseWriter, *http.Request) { time.Sleep(123450 * time.Nanosecond) },
-		"tiny":   func(http.ResponseWriter, *http.Request) { time.Sleep(7) },
+		"tiny":   func(http.ResponseWriter, *http.Request) { time.Sleep(7 * time.Nanosecond) },
 		"long":   func(http.ResponseWriter, *http.Request) { time.Sleep(90*time.Second + 250*time.Millisecond) },
 		"fails":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502); w.WriteHeader(200) },
 		"panics": func(http.ResponseWriter, *http.Request) { panic("planted") },

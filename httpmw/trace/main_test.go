@@ -42,7 +42,7 @@ func one(t *testing.T, spans *tracetest.SpanRecorder) sdk.ReadOnlySpan {
 func attr(s sdk.ReadOnlySpan, key string) (value string) {
 	for _, kv := range s.Attributes() {
 		if kv.Key == attribute.Key(key) {
-			value = kv.Value.Emit()
+			value = kv.Value.String()
 		}
 	}
 	return value
