@@ -24,6 +24,7 @@ type record struct {
 	arrived core.Time // start, on the clock of the guards
 	id      string
 	idField [1]string // backs the response field, so that setting it costs no allocation
+	limits  [2]string // the same, for the fields of a rate limit
 	client  netip.Addr
 	trust   Trust         // that client was found by; meaningful if located
 	located bool          // the ClientIP layer ran
@@ -120,6 +121,14 @@ func exchangeOf(w http.ResponseWriter) *exchange {
 	return nil
 }
 
+// limitValues takes the place that the record brings along for the fields of a rate limit, or makes a further one.
+func (rec *record) limitValues() *[2]string {
+	if rec.limits[0] != "" {
+		return &[2]string{}
+	}
+	return &rec.limits
+}
+
 // atEnd asks for e.ended when the first layer is done. In order of the calls.
 func (rec *record) atEnd(e ender) {
 	if rec.ends == nil {
@@ -163,8 +172,8 @@ func (rec *record) shadow(errorType string) {
 	}
 }
 
-// maxSingles is how many field values a record holds: those of a rate limit, and the widest set of SecureHeaders.
-const maxSingles = 16
+// maxSingles is how many field values a record holds: the widest set of SecureHeaders.
+const maxSingles = 14
 
 // single returns value as the one element of a slice for a header map. It shares it with nothing, for handlers may change
 // values in place, and costs an allocation only beyond maxSingles.

@@ -93,7 +93,9 @@ func (a *answers) fields(x *exchange, d *core.Decision) {
 	}
 	h := x.Header()
 	if len(h[fieldRateLimit]) == 0 && len(h[fieldRateLimitPolicy]) == 0 {
-		h[fieldRateLimit], h[fieldRateLimitPolicy] = x.rec.single(string(b)), x.rec.single(made.field)
+		values := x.rec.limitValues() // not shared, for handlers may change them in place
+		values[0], values[1] = string(b), made.field
+		h[fieldRateLimit], h[fieldRateLimitPolicy] = values[0:1:1], values[1:2:2]
 		return
 	}
 	h[fieldRateLimit] = append(h[fieldRateLimit], string(b))
