@@ -36,6 +36,8 @@
 // What is sent again pays again: for the pace, the throttle, the limits and the breaker. All of them leave the caller's
 // request as it is, close its Body in any case, and return bodies that live until they are read or closed.
 //
+// Observe and ClientObserve are the seam for whoever wants to know how requests went: metrics, traces, audits.
+//
 // # Truncation is visible
 //
 // A response that has begun and cannot be finished is aborted, never ended cleanly: the client sees an unexpected EOF

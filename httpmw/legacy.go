@@ -25,12 +25,12 @@ const (
 )
 
 // announce writes what a rate limit has decided into the header of the response.
-func (g *guarded) announce(h http.Header, d *core.Decision) {
+func (g *guarded) announce(x *exchange, d *core.Decision) {
 	if !g.NoFields {
-		g.answers.fields(h, d)
+		g.answers.fields(x, d)
 	}
 	if g.Legacy != LegacyNone && d.Remaining >= 0 && d.By.Limit > 0 {
-		legacyFields(h, d, g.Legacy == LegacyEpoch)
+		legacyFields(x.Header(), d, g.Legacy == LegacyEpoch)
 	}
 }
 

@@ -71,7 +71,7 @@ func policyField(p *core.Policy, name string) string {
 // fields announces a rate limit's decision: r tokens are left, and in t seconds the bucket is full again; after a
 // rejection t is the time until the request would pass, which is what Retry-After says too. In disabled mode nothing is
 // announced.
-func (a *answers) fields(h http.Header, d *core.Decision) {
+func (a *answers) fields(x *exchange, d *core.Decision) {
 	made := a.of(d.By)
 	if d.Remaining < 0 || made.field == "" {
 		return
@@ -91,8 +91,10 @@ func (a *answers) fields(h http.Header, d *core.Decision) {
 		b = append(b, ";t="...)
 		b = strconv.AppendInt(b, ceilSeconds(t), 10)
 	}
+	h := x.Header()
 	if len(h[fieldRateLimit]) == 0 && len(h[fieldRateLimitPolicy]) == 0 {
-		values := []string{string(b), made.field} // one allocation; not shared, for handlers may change it in place
+		values := x.rec.limitValues() // not shared, for handlers may change them in place
+		values[0], values[1] = string(b), made.field
 		h[fieldRateLimit], h[fieldRateLimitPolicy] = values[0:1:1], values[1:2:2]
 		return
 	}
