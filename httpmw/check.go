@@ -62,7 +62,7 @@ func Check(h http.Handler) error {
 // answersEarly are the middlewares that may answer a request themselves.
 var answersEarly = []string{
 	"Timeout", "Deadline", "RateLimit", "Bulkhead", "Breaker", "Shed", "Guard", "Fallback", "BodyLimit", "Decompress", "Cache",
-	"CSRF", "Validate", "IdempotencyKey", "EarlyData", "HeaderLimit", "ETag",
+	"CSRF", "Validate", "IdempotencyKey", "EarlyData", "HeaderLimits", "ETag",
 }
 
 // guarding are the guards' middlewares.

@@ -85,17 +85,17 @@ func hstsValue(c SecureHeadersConfig) string {
 }
 
 type secureHeaders struct {
-	fields [][2]string // name and value, always the same
-	hsts   string      // empty if not sent
-	csp    [2]policy   // in force, and on trial
-	nonce  bool        // one of them has a nonce
+	fields [][2]string      // name and value, always the same
+	hsts   string           // empty if not sent
+	csp    [2]contentPolicy // in force, and on trial
+	nonce  bool             // one of them has a nonce
 	remove []string
 	trust  Trust
 	most   int // how many fields there may be
 }
 
-// policy is a Content-Security-Policy, cut where the nonce goes.
-type policy struct {
+// contentPolicy is a Content-Security-Policy, cut where the nonce goes.
+type contentPolicy struct {
 	name  string
 	parts []string
 }
@@ -111,18 +111,18 @@ func (m *secureHeaders) policies(c SecureHeadersConfig) {
 	if tried == wordPreset {
 		tried = presets[c.Preset].csp
 	}
-	cut := func(name, text string) policy {
+	cut := func(name, text string) contentPolicy {
 		if text == "" {
-			return policy{}
+			return contentPolicy{}
 		}
 		if c.ReportTo != "" {
 			text = strings.TrimSuffix(text, ";") + "; report-uri " + c.ReportTo + "; report-to csp"
 		}
-		p := policy{name, strings.Split(text, "{nonce}")}
+		p := contentPolicy{name, strings.Split(text, "{nonce}")}
 		m.nonce = m.nonce || len(p.parts) > 1
 		return p
 	}
-	m.csp = [2]policy{
+	m.csp = [2]contentPolicy{
 		cut("Content-Security-Policy", enforced),
 		cut("Content-Security-Policy-Report-Only", tried),
 	}
