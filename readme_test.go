@@ -17,8 +17,8 @@ func TestReadmePrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	programs := regexp.MustCompile("(?s)```go\n(package main\n.*?)```").FindAllSubmatch(text, -1)
-	if len(programs) != 3 {
-		t.Fatalf("%d programs, want 3", len(programs))
+	if len(programs) != 4 {
+		t.Fatalf("%d programs, want 4", len(programs))
 	}
 	for i, p := range programs {
 		file := filepath.Join(t.TempDir(), fmt.Sprintf("readme%d.go", i))

@@ -1,11 +1,14 @@
-// Package httpmw puts the guards of mw in front of net/http handlers and behind http.Clients, and brings the
-// middlewares that every service needs round them: panics, request ids, client addresses, access logs, timeouts.
+// Package httpmw puts the machines of mw in front of net/http handlers and behind http.Clients, and brings the middlewares
+// that every service needs round them: panics, request ids, client addresses, access logs, security fields, bodies, caches.
 //
 // # Shape
 //
 // Every middleware is a plain func(http.Handler) http.Handler and joins others by mw.Chain:
 //
-//	AccessLog > Recover > RequestID > ClientIP > Timeout > guards > mux
+//	Recover > RequestID > ClientIP > AccessLog > Timeout > guards > mux
+//
+// Server returns the recommended stack, with its reasons, and Client that of an http.Client; Check reports an order that makes
+// no sense.
 //
 // Those whose defaults suffice take at most one Config. Those that can refuse their Config return an error beside the
 // middleware. A nil handler is a mistake of the program and panics at wiring. A middleware may be put in front of any
