@@ -151,6 +151,10 @@ var grpcModules = []string{
 // thirdParty is the closed list of modules outside the standard library that each part may link; everything else in
 // the module links none.
 var thirdParty = map[string][]string{
+	module + "/grpcmw/protovalidate": append([]string{
+		"buf.build/go/protovalidate", "buf.build/gen/go/bufbuild/protovalidate", "cel.dev", "github.com/antlr4-go/antlr/v4",
+		"golang.org/x/exp", "go.yaml.in/yaml/v3", "google.golang.org/genproto/googleapis/api",
+	}, grpcModules...),
 	module + "/httpmw/cors":     {"github.com/jub0bs/cors", "golang.org/x/net", "golang.org/x/text"},
 	module + "/httpmw/compress": {"github.com/klauspost/compress"},
 	module + "/hotconfig":       {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},

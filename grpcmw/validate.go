@@ -31,7 +31,8 @@ type ValidateConfig struct {
 // client sends, before they cost anything else. One that does not validate ends the call with InvalidArgument, a fixed text
 // and a BadRequest with a violation a field: those of schema.Errors, and of errors that have Field() string and Reason()
 // string, also several in one that has AllErrors() []error or Unwrap() []error. What names no field is not shown: it may
-// hold what was sent. On a client the error unwraps to the cause. At most one Config.
+// hold what was sent. An error with a status of its own ends the call with that. On a client the error unwraps to the cause. At
+// most one Config.
 func Validate(c ...ValidateConfig) *Interceptor {
 	m := &validator{atMostOne("Validate", c)}
 	if m.Check == nil {
@@ -73,6 +74,10 @@ func (m *validator) judge(ctx context.Context, i Info, message any) error {
 	}
 	if m.Mode == core.Shadow {
 		return nil
+	}
+	var has interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &has) { // it is not the message that is wrong
+		return err
 	}
 	return &failure{invalid(err), err}
 }

@@ -138,6 +138,15 @@ func TestValidateAsksTheMessage(t *testing.T) {
 	}
 }
 
+// A Check that fails for a reason of its own says so.
+func TestValidateThatCannotJudge(t *testing.T) {
+	i := Validate(ValidateConfig{Check: func(any) error { return status.Error(codes.Internal, "no rules") }})
+	_, err := i.UnaryServer(context.Background(), "", &grpc.UnaryServerInfo{FullMethod: "/a/b"}, nil)
+	if status.Code(err) != codes.Internal {
+		t.Error(err)
+	}
+}
+
 // In shadow mode it tells and lets pass; a mode of breakers is none of its own.
 func TestValidateModes(t *testing.T) {
 	handler := func(context.Context, any) (any, error) { return nil, nil }
