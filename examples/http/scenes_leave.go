@@ -35,7 +35,7 @@ func (st *story) leaving() {
 		wait, last.count(201), len(last))
 	err := <-ended
 	refused := l.send("GET", st.url+"/readyz", "")
-	st.expect(err == nil && refused.status == 0, "then it ends, %v after it was told", time.Since(left).Round(10*time.Millisecond))
+	st.expect(err == nil && refused.status == 0, "then it ends, %v after it was told (error: %v)", time.Since(left).Round(10*time.Millisecond), err)
 }
 
 func (st *story) awaitLeaving() {

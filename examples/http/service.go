@@ -144,11 +144,11 @@ func (s *service) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	errs := []error{s.live.Close()}
+	if s.transport != nil { // first, or the upstream waits for connections that were opened and never used
+		s.transport.CloseIdleConnections()
+	}
 	for _, server := range slices.Backward(s.servers) {
 		errs = append(errs, halt(ctx, server))
-	}
-	if s.transport != nil {
-		s.transport.CloseIdleConnections()
 	}
 	return errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,7 @@ func (u *upstream) routes() http.Handler {
 // pay answers a payment after some milliseconds or many, with an error, or not at all.
 func (u *upstream) pay(w http.ResponseWriter, r *http.Request) {
 	u.payments.Add(1)
+	_, _ = io.Copy(io.Discard, r.Body) // else net/http would not notice that the caller has given up
 	switch u.mode.Load() {
 	case failing:
 		http.Error(w, "database is down", http.StatusInternalServerError)
