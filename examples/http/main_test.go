@@ -143,6 +143,16 @@ func TestOrdersAndStatus(t *testing.T) {
 	}
 }
 
+// A provider that hangs costs an order its time, and holds nothing up when the shop ends.
+func TestHungProvider(t *testing.T) {
+	s := open(t, "config", "none")
+	s.upstream.set("hanging")
+	status, body, _ := send(t, "POST", s.url+"/orders", pears)
+	if status != 503 {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
 // Who sends an order again with its key pays once; a payment that failed may be tried again with the same key.
 func TestAnOrderIsPaidOnce(t *testing.T) {
 	s := open(t, "config", "none")
