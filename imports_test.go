@@ -159,16 +159,18 @@ var thirdParty = map[string][]string{
 	module + "/httpmw/compress": {"github.com/klauspost/compress"},
 	module + "/hotconfig":       {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
 	module + "/grpcmw":          grpcModules,
-	module + "/examples/http":   {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
 
 	module + "/core/observe/prom":       prometheusModules,
 	module + "/core/observe/otelmetric": otelModules,
 	module + "/httpmw/metrics":          prometheusModules,
 	module + "/httpmw/otelmetrics":      otelModules,
-	module + "/httpmw/trace": append([]string{
-		"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "go.opentelemetry.io/auto/sdk",
-		"github.com/felixge/httpsnoop", "github.com/go-logr",
-	}, otelModules...),
+	module + "/httpmw/trace":            traceModules,
+
+	// The full stack on both sides, and a page of metrics.
+	module + "/examples/http": slices.Concat([]string{
+		"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify",
+		"github.com/jub0bs/cors", "golang.org/x/net", "golang.org/x/text", "github.com/klauspost/compress",
+	}, prometheusModules, traceModules),
 }
 
 // prometheusModules are what github.com/prometheus/client_golang/prometheus links.
@@ -180,6 +182,12 @@ var prometheusModules = []string{
 
 // otelModules are what go.opentelemetry.io/otel/metric links.
 var otelModules = []string{"go.opentelemetry.io/otel", "github.com/cespare/xxhash/v2"}
+
+// traceModules are what otelhttp links.
+var traceModules = append([]string{
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "go.opentelemetry.io/auto/sdk",
+	"github.com/felixge/httpsnoop", "github.com/go-logr",
+}, otelModules...)
 
 // features is what core/simd asks what the processor can do; whoever stands on core/simd links it too.
 const features = "golang.org/x/sys/cpu"

@@ -34,11 +34,14 @@ type observed[E any] struct {
 	at    time.Time
 }
 
+// pears is what every order of the story is for.
+const pears = `{"product":"pear","quantity":2}`
+
 // patience bounds every wait of the story, so that it ends on a slow machine too.
 const patience = 15 * time.Second
 
 // tell runs the demo on a copy of the configuration; the error says how many expectations were not met.
-func tell(ctx context.Context, dir, _ string) error {
+func tell(ctx context.Context, dir string) error {
 	st := &story{
 		ctx: ctx, began: time.Now(), orders: newLoad(),
 		states: make(chan observed[core.Event], 64), loads: make(chan observed[hotconfig.Event], 64),
@@ -49,20 +52,20 @@ func tell(ctx context.Context, dir, _ string) error {
 	}
 	defer func() { _ = os.RemoveAll(copied) }() // a temporary folder; the system clears it too
 	st.service, err = start(options{
-		dir: copied, listen: "127.0.0.1:0", log: slog.New(slog.DiscardHandler),
-		onEvent: func(e core.Event) { st.states <- observed[core.Event]{e, time.Now()} },
-		onLoad:  func(e hotconfig.Event) { st.loads <- observed[hotconfig.Event]{e, time.Now()} },
+		dir: copied, listen: "127.0.0.1:0", admin: "127.0.0.1:0", log: slog.New(slog.DiscardHandler),
+		onEvent: func(e core.Event) {
+			if e.Type == core.StateChanged && e.By.Name == "payments" {
+				st.states <- observed[core.Event]{e, time.Now()}
+			}
+		},
+		onLoad: func(e hotconfig.Event) { st.loads <- observed[hotconfig.Event]{e, time.Now()} },
 	})
 	if err != nil {
 		return err
 	}
 	st.say("the shop is open at %s, its payment provider answers in 3 ms; real HTTP over loopback from here on", st.url)
-	st.slowness()
-	st.outage()
-	st.newLimit()
-	st.brokenFile()
-	if err := st.stop(); err != nil {
-		return err
+	for _, scene := range []func(){st.slowness, st.outage, st.flakyStock, st.newLimit, st.brokenFile, st.contradiction, st.leaving} {
+		scene()
 	}
 	if st.wrong > 0 {
 		return fmt.Errorf("%d of the things above did not happen as they should", st.wrong)

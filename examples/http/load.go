@@ -33,27 +33,33 @@ func newLoad() *load {
 	}}
 }
 
-// run sends until ctx is done and waits for the last answer.
-func (l *load) run(ctx context.Context, perSecond int, method, url string) {
+// run sends until ctx is done and waits for the last answer. It leaves no connection behind: a server that stops waits some
+// seconds for those that were never used.
+func (l *load) run(ctx context.Context, perSecond int, method, url, body string) {
 	tick := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer tick.Stop()
 	var wg sync.WaitGroup
+	defer l.client.CloseIdleConnections()
 	defer wg.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			wg.Go(func() { l.keep(l.send(method, url)) })
+			wg.Go(func() { l.keep(l.send(method, url, body)) })
 		}
 	}
 }
 
-func (l *load) send(method, url string) sample {
+// send sends one request, with a body of JSON if it is not empty.
+func (l *load) send(method, url, body string) sample {
 	start := time.Now()
-	req, err := http.NewRequestWithContext(context.Background(), method, url, http.NoBody)
+	req, err := http.NewRequestWithContext(context.Background(), method, url, strings.NewReader(body))
 	if err != nil {
 		return sample{end: time.Now()}
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := l.client.Do(req)
 	if err != nil {
@@ -110,7 +116,10 @@ func (s samples) kinds() string {
 }
 
 // median returns the median time of those with the status; 0 if there is none.
-func (s samples) median(status int) time.Duration {
+func (s samples) median(status int) time.Duration { return s.quantile(status, 0.5) }
+
+// quantile returns the time that this share of those with the status took at most; 0 if there is none.
+func (s samples) quantile(status int, share float64) time.Duration {
 	var took []time.Duration
 	for _, x := range s {
 		if x.status == status {
@@ -121,5 +130,5 @@ func (s samples) median(status int) time.Duration {
 		return 0
 	}
 	slices.Sort(took)
-	return took[len(took)/2]
+	return took[int(float64(len(took)-1)*share)]
 }

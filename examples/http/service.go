@@ -10,11 +10,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/mw-go/mw"
 	"github.com/mw-go/mw/core"
-	"github.com/mw-go/mw/core/breaker"
+	"github.com/mw-go/mw/core/lifecycle"
+	"github.com/mw-go/mw/core/observe/prom"
 	"github.com/mw-go/mw/core/policy"
-	"github.com/mw-go/mw/core/timeout"
 	"github.com/mw-go/mw/hotconfig"
 	"github.com/mw-go/mw/httpmw"
 )
@@ -22,24 +24,29 @@ import (
 // options say how a service differs from what the file says.
 type options struct {
 	dir     string // of the configuration
-	listen  string // instead of the file's address, if not empty
+	listen  string // instead of the file's addresses, if not empty
+	admin   string
 	log     *slog.Logger
 	onEvent func(core.Event)
 	onLoad  func(hotconfig.Event)
 }
 
-// service is the shop and its payment provider, serving on loopback.
+// service is the shop, its operators' address and its upstream, serving on loopback.
 type service struct {
-	url      string
-	live     *hotconfig.Live[Config]
-	upstream *upstream
-	payments *breaker.Breaker
-	set      *policy.Set
-	servers  []*http.Server
-	failed   chan error
+	url       string
+	admin     string // URL
+	live      *hotconfig.Live[Config]
+	set       *policy.Set
+	life      *lifecycle.Lifecycle
+	registry  *prometheus.Registry
+	transport *httpmw.Transport
+	upstream  *upstream
+	shop      *shop
+	servers   []*http.Server
+	failed    chan error
 }
 
-// start loads the configuration, wires the guards and serves.
+// start loads the configuration, wires the stacks and serves.
 func start(o options) (*service, error) {
 	live, err := hotconfig.Load[Config](hotconfig.Options{Dir: o.dir, Logger: o.log, OnEvent: o.onLoad})
 	if err != nil {
@@ -49,99 +56,99 @@ func start(o options) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{live: live, upstream: &upstream{}, set: set, failed: make(chan error, 2)}
-	provider, err := s.serve("127.0.0.1:0", s.upstream)
+	life, err := lifecycle.New(live.Get().Lifecycle)
 	if err != nil {
 		return nil, err
 	}
-	handler, err := s.wire(o.log, provider)
-	if err != nil {
-		return nil, errors.Join(err, s.stop())
+	s := &service{
+		live: live, set: set, life: life, registry: prometheus.NewRegistry(), upstream: &upstream{}, failed: make(chan error, 3),
 	}
+	if err := s.open(o); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	life.Ready()
+	return s, nil
+}
+
+// open binds what follows the configuration and opens the doors, the shop's last.
+func (s *service) open(o options) error {
 	if o.listen == "" {
-		o.listen = live.Get().Listen
+		o.listen = s.live.Get().Listen
 	}
-	if s.url, err = s.serve(o.listen, handler); err != nil {
-		return nil, errors.Join(err, s.stop())
+	if o.admin == "" {
+		o.admin = s.live.Get().Admin
 	}
-	return s, live.Watch()
+	_, upstream, err := s.serve("127.0.0.1:0", s.upstream.routes())
+	if err != nil {
+		return err
+	}
+	payments, stock, err := s.clients()
+	s.shop = &shop{upstream: upstream, payments: payments, stock: stock, life: s.life}
+	routes, err1 := s.shop.routes()
+	handler, err2 := s.front(o.log, routes)
+	// What code and file name differently is told as well: it may be why the others failed.
+	if err := errors.Join(err, err1, err2, s.set.Check(), s.registry.Register(prom.New(s.set.All))); err != nil {
+		return err
+	}
+	if err := errors.Join(
+		hotconfig.Bind(s.live, func(c *Config) policy.Config { return c.Policies }, s.set),
+		hotconfig.Bind(s.live, func(c *Config) lifecycle.Config { return c.Lifecycle }, s.life),
+	); err != nil {
+		return err
+	}
+	if _, s.admin, err = s.serve(o.admin, mw.Chain(httpmw.Recover(httpmw.RecoverConfig{Logger: o.log}))(s.operators())); err != nil {
+		return err
+	}
+	s.shop.admin = s.admin
+	door, url, err := s.serve(o.listen, handler)
+	if err != nil {
+		return err
+	}
+	s.url = url
+	return errors.Join(s.life.OnDrain("shop", func(ctx context.Context) error { return halt(ctx, door) }), s.live.Watch())
 }
 
-// wire puts the guards round the shop and its client, and checks that code and file name the same ones.
-func (s *service) wire(log *slog.Logger, provider string) (http.Handler, error) {
-	clients, err1 := s.set.KeyedRateLimit("clients", core.Hooks{})
-	room, err2 := s.set.Bulkhead("shop", core.Hooks{})
-	payments, err3 := s.set.Breaker("payments", core.Hooks{})
-	places, err4 := s.set.Bulkhead("payments", core.Hooks{})
-	patience, err5 := s.set.Timeout("shop", timeout.Hooks{})
-	if err := errors.Join(err1, err2, err3, err4, err5, s.set.Check()); err != nil {
-		return nil, err
-	}
-	if err := hotconfig.Bind(s.live, func(c *Config) policy.Config { return c.Policies }, s.set); err != nil {
-		return nil, err
-	}
-	s.payments = payments
-	client := &http.Client{Transport: mw.Chain(
-		httpmw.ClientGuard(httpmw.Guarded{Guard: payments}, httpmw.Guarded{Guard: places}),
-	)(&http.Transport{MaxIdleConnsPerHost: 64})}
-	shop := &shop{live: s.live, payments: client, provider: provider, upstream: s.upstream, status: s.status}
-
-	trust := httpmw.TrustNone() // no proxy in front: a client is who the connection says
-	exempt := func(r *http.Request) bool { return r.URL.Path == "/healthz" || r.URL.Path == "/status" }
-	return mw.Chain(
-		httpmw.AccessLog(httpmw.AccessLogConfig{Logger: log}),
-		httpmw.Recover(httpmw.RecoverConfig{Logger: log}),
-		httpmw.RequestID(),
-		httpmw.ClientIP(trust),
-		mw.Must(httpmw.Timeout(patience)),
-		httpmw.Guard(
-			httpmw.Guarded{Guard: clients, GuardConfig: httpmw.GuardConfig{Key: httpmw.ByClientIP(trust), Skip: exempt}},
-			httpmw.Guarded{Guard: room, GuardConfig: httpmw.GuardConfig{Skip: exempt}},
-		),
-	)(shop.routes()), nil
-}
-
-// serve listens and serves in the background until stop.
-func (s *service) serve(addr string, h http.Handler) (url string, err error) {
+// serve listens and serves in the background until close.
+func (s *service) serve(addr string, h http.Handler) (srv *http.Server, url string, err error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return "", fmt.Errorf("listen: %w (another address: -listen 127.0.0.1:0)", err)
+		return nil, "", fmt.Errorf("listen: %w (other addresses: -listen 127.0.0.1:0 -admin 127.0.0.1:0)", err)
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	srv = &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
 	s.servers = append(s.servers, srv)
 	go func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- err
 		}
 	}()
-	return "http://" + ln.Addr().String(), nil
+	return srv, "http://" + ln.Addr().String(), nil
 }
 
-// stop ends the watcher and the servers, the shop first.
+// halt lets requests under way come to an end, as long as ctx allows, and cuts off the rest.
+func halt(ctx context.Context, server *http.Server) error {
+	if err := server.Shutdown(ctx); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	return nil
+}
+
+// stop takes the shop out of service as the file says: not ready, a wait, and then its requests have some time. The
+// operators can look on until the end.
 func (s *service) stop() error {
+	err := s.life.Shutdown(context.Background()) // bounded by Wait and Grace
+	return errors.Join(err, s.close())
+}
+
+// close ends the watcher and all servers, the last one first.
+func (s *service) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	errs := []error{s.live.Close()}
+	if s.transport != nil { // first, or the upstream waits for connections that were opened and never used
+		s.transport.CloseIdleConnections()
+	}
 	for _, server := range slices.Backward(s.servers) {
-		if err := server.Shutdown(ctx); err != nil {
-			errs = append(errs, err, server.Close())
-		}
+		errs = append(errs, halt(ctx, server))
 	}
 	return errors.Join(errs...)
-}
-
-// status is what GET /status shows.
-func (s *service) status() any {
-	guards := map[string]any{}
-	for _, m := range s.set.All() {
-		st := m.Status()
-		guards[string(st.Policy.Kind)+"/"+st.Policy.Name] = map[string]any{
-			"mode": st.Policy.Mode.String(), "admitted": st.Admitted, "rejected": st.Rejected,
-		}
-	}
-	return map[string]any{
-		"config_version": s.live.Version().Number,
-		"provider":       modeNames[s.upstream.mode.Load()],
-		"guards":         guards,
-	}
 }

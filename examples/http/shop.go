@@ -7,74 +7,128 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 
-	"github.com/mw-go/mw/core"
-	"github.com/mw-go/mw/hotconfig"
+	"github.com/mw-go/mw/core/lifecycle"
 	"github.com/mw-go/mw/httpmw"
 )
 
-// shop is the service: it sells three things and asks the payment provider for each order.
+// shop is the service: it sells fruit, looks up in the stock what is left, and asks the payment provider for each order.
 type shop struct {
-	live     *hotconfig.Live[Config]
-	payments *http.Client // guarded
-	provider string       // URL
-	upstream *upstream
-	status   func() any
+	upstream string // URL
+	payments *http.Client
+	stock    *http.Client
+	life     *lifecycle.Lifecycle
+	admin    string       // URL for operators
+	blind    atomic.Int64 // lists of products without what is left of them
 }
 
-func (s *shop) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.help)
-	mux.HandleFunc("GET /products", s.products)
-	mux.HandleFunc("POST /orders", s.order)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /status", s.showStatus)
-	mux.HandleFunc("POST /upstream/{mode}", s.setUpstream)
-	return mux
+// product is what the shop sells.
+type product struct {
+	Name  string `json:"name"`
+	Price int    `json:"price"`
+	Left  *int   `json:"left,omitempty"` // absent if the stock does not say
 }
 
-func (s *shop) help(w http.ResponseWriter, r *http.Request) {
-	fmt.Fprint(w, tryThis("http://"+r.Host))
+var catalogue = []product{
+	{Name: "apple", Price: 30}, {Name: "pear", Price: 40}, {Name: "plum", Price: 20}, {Name: "quince", Price: 70},
+	{Name: "cherry", Price: 5}, {Name: "peach", Price: 60}, {Name: "apricot", Price: 45}, {Name: "medlar", Price: 80},
+	{Name: "grape", Price: 3}, {Name: "melon", Price: 350}, {Name: "lemon", Price: 50}, {Name: "fig", Price: 90},
 }
 
-// tryThis is what a new user can do.
-func tryThis(url string) string {
-	lines := []string{
-		"curl -i " + url + "/products                 # rate limited: see the RateLimit fields",
-		"curl -i -X POST " + url + "/orders           # calls the payment provider",
-		"curl -X POST " + url + "/upstream/failing    # or hanging, slow, healthy: what the provider does",
-		"for i in $(seq 40); do curl -s -o /dev/null -w '%{http_code} ' -X POST " + url + "/orders; done   # the breaker opens",
-		"curl " + url + "/status                      # what every guard counts",
+// order is the body of POST /orders.
+type order struct {
+	Product  string `json:"product"`
+	Quantity int    `json:"quantity"`
+}
+
+// Validate says what of the order cannot be; the client gets to read it.
+func (o order) Validate() error {
+	var faults []error
+	if !slices.ContainsFunc(catalogue, func(p product) bool { return p.Name == o.Product }) {
+		faults = append(faults, &httpmw.FieldError{Names: []string{"product"}, Detail: "must be one of GET /products"})
 	}
-	return strings.Join(lines, "\n") + "\n"
+	if o.Quantity < 1 || o.Quantity > 100 {
+		faults = append(faults, &httpmw.FieldError{Names: []string{"quantity"}, Detail: "must be from 1 to 100"})
+	}
+	return errors.Join(faults...)
 }
 
-func (s *shop) products(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]int{"apple": 30, "pear": 40, "plum": 20})
+func (s *shop) routes() (http.Handler, error) {
+	orders, err := httpmw.ValidHandler(httpmw.ValidateConfig{}, s.order)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, tryThis("http://"+r.Host, s.admin)) })
+	mux.HandleFunc("GET /products", s.products)
+	mux.Handle("POST /orders", orders)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	return mux, err
+}
+
+// ready is what load balancers ask. It goes on answering when the shop leaves.
+func (s *shop) ready(w http.ResponseWriter, _ *http.Request) {
+	state := s.life.State()
+	if state != lifecycle.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	fmt.Fprintln(w, state)
+}
+
+// products lists what there is. A shop that cannot look into its stock still shows what it sells.
+func (s *shop) products(w http.ResponseWriter, r *http.Request) {
+	left, err := s.left(r.Context())
+	if err != nil {
+		s.blind.Add(1)
+	}
+	list := slices.Clone(catalogue)
+	for i := range list {
+		if n, known := left[list[i].Name]; known {
+			list[i].Left = &n
+		}
+	}
+	writeJSON(w, http.StatusOK, list)
+}
+
+// left asks the stock.
+func (s *shop) left(ctx context.Context) (left map[string]int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.upstream+"/stock", http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.stock.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("stock: %s", resp.Status)
+	}
+	return left, json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&left)
 }
 
 // order pays and answers 201; when the provider cannot be asked or does not answer, it says so at once.
-func (s *shop) order(w http.ResponseWriter, r *http.Request) {
-	if err := s.pay(r.Context()); err != nil {
+func (s *shop) order(w http.ResponseWriter, r *http.Request, o order) {
+	if err := s.pay(r, o); err != nil {
 		httpmw.WriteError(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusCreated, map[string]string{"order": "accepted"})
+	writeJSON(w, http.StatusCreated, o)
 }
 
-func (s *shop) pay(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.live.Get().PaymentsTimeout, core.ErrTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.provider, http.NoBody)
+// pay asks the provider, with the key of the customer, so that nobody pays twice.
+func (s *shop) pay(r *http.Request, o order) error {
+	body := fmt.Sprintf("%d %s", o.Quantity, o.Product)
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, s.upstream+"/payments", strings.NewReader(body))
 	if err != nil {
 		return err
 	}
+	if key := r.Header.Get("Idempotency-Key"); key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
 	resp, err := s.payments.Do(req)
 	if err != nil {
-		if errors.Is(context.Cause(ctx), core.ErrTimeout) {
-			return core.ErrTimeout
-		}
 		return err
 	}
 	defer resp.Body.Close()
@@ -85,18 +139,6 @@ func (s *shop) pay(ctx context.Context) error {
 		return fmt.Errorf("payment provider: %s", resp.Status)
 	}
 	return nil
-}
-
-func (s *shop) showStatus(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, s.status())
-}
-
-func (s *shop) setUpstream(w http.ResponseWriter, r *http.Request) {
-	if !s.upstream.set(r.PathValue("mode")) {
-		http.Error(w, "modes: "+strings.Join(modeNames[:], ", "), http.StatusBadRequest)
-		return
-	}
-	fmt.Fprintln(w, "the payment provider is", r.PathValue("mode"))
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
