@@ -54,7 +54,7 @@ var layers = []struct {
 		"core/breaker", "core/ratelimit", "core/bulkhead", "core/adaptive", "core/retry", "core/hedge", "core/timeout",
 		"core/fallback", "core/cache", "core/pool", "core/batch", "core/throttle", "core/lifecycle",
 	}, false},
-	{"on machines", []string{"core/policy", "core/observe", "core/redisstore", "secure/..."}, true},
+	{"on machines", []string{"core/policy", "core/observe", "core/observe/...", "core/redisstore", "secure/..."}, true},
 	{"adapters", []string{"hotconfig", "httpmw", "grpcmw"}, false},
 	{"on adapters", []string{"httpmw/...", "grpcmw/..."}, false},
 	{"examples", []string{"examples/..."}, false},
@@ -115,7 +115,9 @@ var bans = []struct {
 }
 
 // allowedInCore are the packages under core that may stand on what the rest of core may not.
-var allowedInCore = []string{module + "/core/observe", module + "/core/redisstore"}
+var allowedInCore = []string{
+	module + "/core/observe/prom", module + "/core/observe/otelmetric", module + "/core/redisstore",
+}
 
 func matches(path, pattern string) bool {
 	if prefix, tree := strings.CutSuffix(pattern, "..."); tree {
@@ -151,7 +153,26 @@ var thirdParty = map[string][]string{
 	module + "/hotconfig":     {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
 	module + "/grpcmw":        grpcModules,
 	module + "/examples/http": {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
+
+	module + "/core/observe/prom":       prometheusModules,
+	module + "/core/observe/otelmetric": otelModules,
+	module + "/httpmw/metrics":          prometheusModules,
+	module + "/httpmw/otelmetrics":      otelModules,
+	module + "/httpmw/trace": append([]string{
+		"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "go.opentelemetry.io/auto/sdk",
+		"github.com/felixge/httpsnoop", "github.com/go-logr",
+	}, otelModules...),
 }
+
+// prometheusModules are what github.com/prometheus/client_golang/prometheus links.
+var prometheusModules = []string{
+	"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "github.com/prometheus/common",
+	"github.com/prometheus/procfs", "github.com/beorn7/perks", "github.com/cespare/xxhash/v2", "go.yaml.in/yaml/v2",
+	"google.golang.org/protobuf", "golang.org/x/sys/unix", "github.com/munnerz/goautoneg",
+}
+
+// otelModules are what go.opentelemetry.io/otel/metric links.
+var otelModules = []string{"go.opentelemetry.io/otel", "github.com/cespare/xxhash/v2"}
 
 // features is what core/simd asks what the processor can do; whoever stands on core/simd links it too.
 const features = "golang.org/x/sys/cpu"

@@ -10,6 +10,7 @@ type Bar struct {
 	Row    string
 	Procs  int
 	Peer   string  // empty: the bar is in nanoseconds a call, not a ratio; +peer: in those that ours takes more than the peer
+	Allocs bool    // the bar is in allocations a call: ours, or with +peer those more than the peer's
 	Wanted float64 // at most
 }
 
@@ -18,77 +19,91 @@ const maxKeyBytes = 64
 
 // bars are the project's own, set from what the peers and the machine's primitives cost.
 var bars = []Bar{
-	{"BreakerClosed", 1, "failsafe", 0.70},
-	{"BreakerClosed", 2, "failsafe", 0.45},
-	{"BreakerDo", 1, "failsafe", 0.15},
-	{"BreakerDo", 2, "failsafe", 0.15},
-	{"BreakerDo", 1, "gobreaker", 0.50},
-	{"BreakerDo", 2, "gobreaker", 0.50},
-	{"BreakerOpen", 1, "gobreaker", 0.60},
-	{"BreakerOpen", 2, "gobreaker", 0.60},
-	{"LimiterAllow", 1, "xtime", 0.60},
-	{"LimiterAllow", 2, "xtime", 0.60},
-	{"LimiterAllow", 1, "failsafe", 0.80},
-	{"LimiterAllow", 2, "failsafe", 0.80},
-	{"LimiterDeny", 1, "xtime", 0.60},
-	{"LimiterDeny", 2, "xtime", 0.60},
-	{"KeyedHot", 1, "go-limiter", 0.70},
-	{"KeyedHot", 2, "go-limiter", 0.70},
-	{"Keyed100k", 1, "go-limiter", 0.80},
-	{"Keyed100k", 2, "go-limiter", 0.80},
-	{"Bulkhead", 1, "semaphore", 0.70},
-	{"Bulkhead", 2, "semaphore", 0.70},
-	{"Retry", 1, "backoff", 0.25},
-	{"Retry", 2, "backoff", 0.25},
-	{"Retry", 1, "failsafe", 0.10},
-	{"Retry", 2, "failsafe", 0.10},
-	{"Hedge", 1, "failsafe", 0.50},
-	{"Hedge", 2, "failsafe", 0.50},
-	{"Timeout", 1, "failsafe", 0.80},
-	{"Timeout", 2, "failsafe", 0.80},
-	{"TimeoutCallers", 1, "failsafe", 0.20},
-	{"TimeoutCallers", 2, "failsafe", 0.20},
-	{"FallbackUnused", 1, "failsafe", 0.05},
-	{"FallbackUnused", 2, "failsafe", 0.05},
-	{"FallbackFirst", 1, "failsafe", 0.30},
-	{"FallbackFirst", 2, "failsafe", 0.30},
-	{"Adaptive", 1, "failsafe", 0.35},
-	{"Adaptive", 2, "failsafe", 0.35},
-	{"Adaptive", 1, "aegis", 0.35},
-	{"Adaptive", 2, "aegis", 0.35},
-	{"Pool", 1, "puddle", 0.70},
-	{"Pool", 2, "puddle", 0.70},
-	{"CacheHit", 1, "expirable", 0.70},
-	{"CacheHit", 2, "expirable", 0.70},
-	{"CacheHit", 2, "otter", 1.50},
-	{"GivenTimeBreaker", 1, "", 35},
-	{"BreakerWatch", 1, "+plain", 25},
-	{"LatencyRecord", 1, "hdr", 0.90},
-	{"LatencyRecord", 2, "hdr", 0.40},
-	{"LatencyRecord", 1, "prometheus", 0.30},
-	{"LatencyRecord", 2, "prometheus", 0.30},
-	{"LatencyP99", 1, "hdr", 0.30},
-	{"LatencyP99", 2, "hdr", 0.30},
-	{"GivenTimeLimiter", 1, "", 20},
-	{"SIMDBucketIndex", 1, "twin", 0.20},
-	{"SIMDRecord128", 1, "twin", 0.55},
-	{"SIMDRecord4096", 1, "twin", 0.55},
-	{"SIMDRecord4096", 1, "hdr", 0.33},
-	{"SIMDAdd208", 1, "twin", 0.20},
-	{"SIMDAdd832", 1, "twin", 0.20},
-	{"SIMDAdd4096", 1, "twin", 0.20},
-	{"SIMDRank208", 1, "twin", 0.66},
-	{"SIMDRank832", 1, "twin", 0.33},
-	{"SIMDSumFloat", 1, "twin", 0.25},
+	{Row: "BreakerClosed", Procs: 1, Peer: "failsafe", Wanted: 0.70},
+	{Row: "BreakerClosed", Procs: 2, Peer: "failsafe", Wanted: 0.45},
+	{Row: "BreakerDo", Procs: 1, Peer: "failsafe", Wanted: 0.15},
+	{Row: "BreakerDo", Procs: 2, Peer: "failsafe", Wanted: 0.15},
+	{Row: "BreakerDo", Procs: 1, Peer: "gobreaker", Wanted: 0.50},
+	{Row: "BreakerDo", Procs: 2, Peer: "gobreaker", Wanted: 0.50},
+	{Row: "BreakerOpen", Procs: 1, Peer: "gobreaker", Wanted: 0.60},
+	{Row: "BreakerOpen", Procs: 2, Peer: "gobreaker", Wanted: 0.60},
+	{Row: "LimiterAllow", Procs: 1, Peer: "xtime", Wanted: 0.60},
+	{Row: "LimiterAllow", Procs: 2, Peer: "xtime", Wanted: 0.60},
+	{Row: "LimiterAllow", Procs: 1, Peer: "failsafe", Wanted: 0.80},
+	{Row: "LimiterAllow", Procs: 2, Peer: "failsafe", Wanted: 0.80},
+	{Row: "LimiterDeny", Procs: 1, Peer: "xtime", Wanted: 0.60},
+	{Row: "LimiterDeny", Procs: 2, Peer: "xtime", Wanted: 0.60},
+	{Row: "KeyedHot", Procs: 1, Peer: "go-limiter", Wanted: 0.70},
+	{Row: "KeyedHot", Procs: 2, Peer: "go-limiter", Wanted: 0.70},
+	{Row: "Keyed100k", Procs: 1, Peer: "go-limiter", Wanted: 0.80},
+	{Row: "Keyed100k", Procs: 2, Peer: "go-limiter", Wanted: 0.80},
+	{Row: "Bulkhead", Procs: 1, Peer: "semaphore", Wanted: 0.70},
+	{Row: "Bulkhead", Procs: 2, Peer: "semaphore", Wanted: 0.70},
+	{Row: "Retry", Procs: 1, Peer: "backoff", Wanted: 0.25},
+	{Row: "Retry", Procs: 2, Peer: "backoff", Wanted: 0.25},
+	{Row: "Retry", Procs: 1, Peer: "failsafe", Wanted: 0.10},
+	{Row: "Retry", Procs: 2, Peer: "failsafe", Wanted: 0.10},
+	{Row: "Hedge", Procs: 1, Peer: "failsafe", Wanted: 0.50},
+	{Row: "Hedge", Procs: 2, Peer: "failsafe", Wanted: 0.50},
+	{Row: "Timeout", Procs: 1, Peer: "failsafe", Wanted: 0.80},
+	{Row: "Timeout", Procs: 2, Peer: "failsafe", Wanted: 0.80},
+	{Row: "TimeoutCallers", Procs: 1, Peer: "failsafe", Wanted: 0.20},
+	{Row: "TimeoutCallers", Procs: 2, Peer: "failsafe", Wanted: 0.20},
+	{Row: "FallbackUnused", Procs: 1, Peer: "failsafe", Wanted: 0.05},
+	{Row: "FallbackUnused", Procs: 2, Peer: "failsafe", Wanted: 0.05},
+	{Row: "FallbackFirst", Procs: 1, Peer: "failsafe", Wanted: 0.30},
+	{Row: "FallbackFirst", Procs: 2, Peer: "failsafe", Wanted: 0.30},
+	{Row: "Adaptive", Procs: 1, Peer: "failsafe", Wanted: 0.35},
+	{Row: "Adaptive", Procs: 2, Peer: "failsafe", Wanted: 0.35},
+	{Row: "Adaptive", Procs: 1, Peer: "aegis", Wanted: 0.35},
+	{Row: "Adaptive", Procs: 2, Peer: "aegis", Wanted: 0.35},
+	{Row: "Pool", Procs: 1, Peer: "puddle", Wanted: 0.70},
+	{Row: "Pool", Procs: 2, Peer: "puddle", Wanted: 0.70},
+	{Row: "CacheHit", Procs: 1, Peer: "expirable", Wanted: 0.70},
+	{Row: "CacheHit", Procs: 2, Peer: "expirable", Wanted: 0.70},
+	{Row: "CacheHit", Procs: 2, Peer: "otter", Wanted: 1.50},
+	{Row: "GivenTimeBreaker", Procs: 1, Peer: "", Wanted: 35},
+	{Row: "BreakerWatch", Procs: 1, Peer: "+plain", Wanted: 25},
+	{Row: "LatencyRecord", Procs: 1, Peer: "hdr", Wanted: 0.90},
+	{Row: "LatencyRecord", Procs: 2, Peer: "hdr", Wanted: 0.40},
+	{Row: "LatencyRecord", Procs: 1, Peer: "prometheus", Wanted: 0.30},
+	{Row: "LatencyRecord", Procs: 2, Peer: "prometheus", Wanted: 0.30},
+	{Row: "LatencyP99", Procs: 1, Peer: "hdr", Wanted: 0.30},
+	{Row: "LatencyP99", Procs: 2, Peer: "hdr", Wanted: 0.30},
+	{Row: "HTTPStack", Procs: 1, Peer: "chi", Wanted: 0.30},
+	{Row: "HTTPStack", Procs: 2, Peer: "chi", Wanted: 0.30},
+	{Row: "HTTPStack", Procs: 1, Allocs: true, Wanted: 12},
+	{Row: "HTTPAccessLog", Procs: 1, Peer: "httplog", Wanted: 0.50},
+	{Row: "HTTPAccessLog", Procs: 2, Peer: "httplog", Wanted: 0.50},
+	{Row: "HTTPAccessLog", Procs: 1, Allocs: true, Wanted: 3},
+	{Row: "HTTPGuardRateLimit", Procs: 1, Allocs: true, Peer: "+bare", Wanted: 0},
+	{Row: "HTTPGuardBulkhead", Procs: 1, Allocs: true, Peer: "+bare", Wanted: 0},
+	{Row: "HTTPGuardBreaker", Procs: 1, Allocs: true, Peer: "+bare", Wanted: 0},
+	{Row: "HTTPGuardShed", Procs: 1, Allocs: true, Peer: "+bare", Wanted: 0},
+	{Row: "GivenTimeLimiter", Procs: 1, Peer: "", Wanted: 20},
+	{Row: "SIMDBucketIndex", Procs: 1, Peer: "twin", Wanted: 0.20},
+	{Row: "SIMDRecord128", Procs: 1, Peer: "twin", Wanted: 0.55},
+	{Row: "SIMDRecord4096", Procs: 1, Peer: "twin", Wanted: 0.55},
+	{Row: "SIMDRecord4096", Procs: 1, Peer: "hdr", Wanted: 0.33},
+	{Row: "SIMDAdd208", Procs: 1, Peer: "twin", Wanted: 0.20},
+	{Row: "SIMDAdd832", Procs: 1, Peer: "twin", Wanted: 0.20},
+	{Row: "SIMDAdd4096", Procs: 1, Peer: "twin", Wanted: 0.20},
+	{Row: "SIMDRank208", Procs: 1, Peer: "twin", Wanted: 0.66},
+	{Row: "SIMDRank832", Procs: 1, Peer: "twin", Wanted: 0.33},
+	{Row: "SIMDSumFloat", Procs: 1, Peer: "twin", Wanted: 0.25},
 }
 
 // name is such as BreakerClosed-2/failsafe.
 func (b Bar) name() string {
 	name := fmt.Sprintf("%s-%d", b.Row, b.Procs)
-	if b.Peer == "" {
+	switch {
+	case b.Allocs:
+		return name + "/allocs" + b.Peer
+	case b.Peer == "":
 		return name + "/ns"
+	default:
+		return name + "/" + b.Peer
 	}
-	return name + "/" + b.Peer
 }
 
 // got returns the figure that b is about; ok is false if it was not measured.
@@ -97,12 +112,18 @@ func (b Bar) got(all []*Series) (figure float64, ok bool) {
 		if s.Row.Name != b.Row || s.Procs != b.Procs {
 			continue
 		}
+		of := func(i int) float64 {
+			if b.Allocs {
+				return float64(s.allocs(i))
+			}
+			return median(s.nanoseconds(i))
+		}
 		if b.Peer == "" {
-			return median(s.nanoseconds(0)), true
+			return of(0), true
 		}
 		for i, c := range s.Row.Contestants {
 			if b.Peer == "+"+c.Name {
-				return median(s.nanoseconds(0)) - median(s.nanoseconds(i)), true
+				return of(0) - of(i), true
 			}
 		}
 		for _, c := range s.compare() {

@@ -3,9 +3,10 @@ package httpmw
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,9 @@ import (
 type AccessLogConfig struct {
 	// Logger gets one record a request. nil means slog.Default(), looked up at each request.
 	Logger *slog.Logger
+	// JSON gets one line a request instead, as slog.NewJSONHandler(JSON, nil) would write it, for a third of the cost. Each
+	// line is one Write, and there is one at a time. nil means that Logger is used; both are a mistake, and panic.
+	JSON io.Writer
 	// Skip tells which requests are not logged, such as health probes. It is asked after the response, with the request
 	// that was passed on: its Pattern is set. nil skips none. It must be safe for concurrent use.
 	Skip func(*http.Request) bool
@@ -35,6 +39,7 @@ type AccessLogConfig struct {
 //	error.type                     panic, timeout, aborted, canceled (the client left), the reason of a rejection by
 //	                               one of our guards, or the number of a 5xx status; absent otherwise
 //	mw.outcome                     hijacked or aborted; absent for a response that was finished
+//	mw.shadow                      the error.type that a middleware in shadow mode would have rejected the request with
 //	mw.surplus_write_header        calls of WriteHeader that came too late; absent if there were none
 //
 // The level is error for a panic and for a status of 500 and above; warn for an aborted response, and if one of our
@@ -46,7 +51,14 @@ type AccessLogConfig struct {
 // time of the record is the end of the request. At most one Config.
 func AccessLog(c ...AccessLogConfig) func(http.Handler) http.Handler {
 	config := atMostOne("AccessLog", c)
-	return wrap("AccessLog", &accessLog{log: config.Logger, skip: config.Skip})
+	m := &accessLog{log: config.Logger, skip: config.Skip}
+	if config.JSON != nil {
+		if config.Logger != nil {
+			panic("httpmw: AccessLog: a Logger and JSON given, one is meant")
+		}
+		m.json = &jsonLines{out: config.JSON}
+	}
+	return wrap("AccessLog", m)
 }
 
 // The attributes of the logs of this package.
@@ -64,6 +76,7 @@ const (
 	attrError     = "error.type"
 	attrOutcome   = "mw.outcome"
 	attrSurplus   = "mw.surplus_write_header"
+	attrShadow    = "mw.shadow"
 
 	maxPath  = 1024
 	maxAgent = 256
@@ -71,6 +84,7 @@ const (
 
 type accessLog struct {
 	log  *slog.Logger
+	json *jsonLines // instead of log
 	skip func(*http.Request) bool
 }
 
@@ -79,38 +93,54 @@ func (m *accessLog) serve(x *exchange, w http.ResponseWriter, r *http.Request, n
 	next.ServeHTTP(w, r)
 }
 
-// ended writes the record. It is handed to the handler directly: Logger.LogAttrs would read the clock once more.
+// ended writes the record. A slog.Handler gets it directly: Logger.LogAttrs would read the clock once more.
 func (m *accessLog) ended(rec *record) {
 	x := &rec.wire
-	log := m.log
-	if log == nil {
-		log = slog.Default()
-	}
 	failure := errorType(rec)
 	level := logLevel(rec, failure)
-	if !log.Handler().Enabled(rec, level) || m.skip != nil && m.skip(x.req) {
+	log := m.handler()
+	if log != nil && !log.Enabled(rec, level) || m.skip != nil && m.skip(x.req) {
 		return
 	}
 	took := rec.duration()
-	entry := slog.NewRecord(rec.start.Add(took), level, "request", 0)
-	var buf [13]slog.Attr
+	var buf [14]slog.Attr
 	attrs := responseAttrs(requestAttrs(buf[:0], x), x, took)
 	if failure != "" {
 		attrs = append(attrs, slog.String(attrError, failure))
 	}
-	entry.AddAttrs(attrs...)             // once: each call may grow the record
-	_ = log.Handler().Handle(rec, entry) // as Logger does
+	if rec.shadowed != "" {
+		attrs = append(attrs, slog.String(attrShadow, rec.shadowed))
+	}
+	if log == nil {
+		m.json.write(rec.start.Add(took), level, "request", attrs)
+		return
+	}
+	entry := slog.NewRecord(rec.start.Add(took), level, "request", 0)
+	entry.AddAttrs(attrs...)   // once: each call may grow the record
+	_ = log.Handle(rec, entry) // as Logger does
+}
+
+// handler returns where records go; nil if they are lines of JSON.
+func (m *accessLog) handler() slog.Handler {
+	switch {
+	case m.json != nil:
+		return nil
+	case m.log != nil:
+		return m.log.Handler()
+	default:
+		return slog.Default().Handler()
+	}
 }
 
 func requestAttrs(attrs []slog.Attr, x *exchange) []slog.Attr {
 	attrs = append(attrs,
-		slog.String(attrMethod, method(x.req.Method)),
+		slog.String(attrMethod, method(x.method)),
 		slog.String(attrRoute, x.route()),
 		slog.String(attrPath, printable(x.req.URL.Path, maxPath)),
 		slog.String(attrProtocol, protocol(x.req)),
 	)
 	if x.rec.client.IsValid() {
-		attrs = append(attrs, slog.String(attrClient, x.rec.client.String()))
+		attrs = append(attrs, slog.String(attrClient, x.rec.clientText(x.req)))
 	}
 	if x.rec.id != "" {
 		attrs = append(attrs, slog.String(attrRequestID, x.rec.id))
@@ -129,16 +159,23 @@ func responseAttrs(attrs []slog.Attr, x *exchange, took time.Duration) []slog.At
 	if x.status != 0 {
 		attrs = append(attrs, slog.Int(attrStatus, x.status))
 	}
-	switch {
-	case x.hijacked:
-		attrs = append(attrs, slog.String(attrOutcome, "hijacked"))
-	case x.aborted:
-		attrs = append(attrs, slog.String(attrOutcome, "aborted"))
+	if c := x.completion(); c != Complete {
+		attrs = append(attrs, slog.String(attrOutcome, c.String()))
 	}
 	if x.surplus > 0 {
 		attrs = append(attrs, slog.Int(attrSurplus, x.surplus))
 	}
 	return attrs
+}
+
+// clientText is the client's address in text. Mostly it is the peer's, which is there already as a part of RemoteAddr.
+func (rec *record) clientText(r *http.Request) string {
+	var buf [64]byte
+	text := rec.client.AppendTo(buf[:0])
+	if peer := strings.TrimPrefix(r.RemoteAddr, "["); len(peer) > len(text) && peer[:len(text)] == string(text) {
+		return peer[:len(text)]
+	}
+	return string(text)
 }
 
 // errorType returns what went wrong in one word, "" if nothing did.
@@ -151,10 +188,8 @@ func errorType(rec *record) string {
 		return errorAborted
 	case errors.Is(rec.Err(), context.Canceled) && !x.hijacked:
 		return errorCanceled
-	case x.status >= 500:
-		return strconv.Itoa(x.status)
 	default:
-		return ""
+		return statusErrorType(x.status, 500)
 	}
 }
 

@@ -51,6 +51,9 @@ func byPrefix(trust Trust, v4bits, v6bits int) KeyFunc {
 func bucket(addr netip.Addr, v4bits, v6bits int) netip.Addr {
 	bits := v6bits
 	if addr.Is4() {
+		if v4bits == 32 {
+			return addr
+		}
 		bits = v4bits
 	}
 	p, err := addr.Prefix(bits)

@@ -26,6 +26,8 @@
 // record if that writer unwraps to it, and otherwise (http.TimeoutHandler, which runs its handler in another
 // goroutine) get a record of their own that starts as a copy.
 //
+// Observe and ClientObserve are the seam for whoever wants to know how requests went: metrics, traces, audits.
+//
 // # Truncation is visible
 //
 // A response that has begun and cannot be finished is aborted, never ended cleanly: the client sees an unexpected EOF

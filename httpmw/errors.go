@@ -13,7 +13,14 @@ var (
 		Status: http.StatusServiceUnavailable,
 		Detail: "the request took too long",
 	})
-	problemGateway = newProblem(problemSpec{Status: http.StatusBadGateway})
+	problemGateway   = newProblem(problemSpec{Status: http.StatusBadGateway})
+	problemTooLarge  = newProblem(problemSpec{Status: http.StatusRequestEntityTooLarge, Title: "Content Too Large"})
+	problemHeader    = newProblem(problemSpec{Status: http.StatusRequestHeaderFieldsTooLarge})
+	problemTooEarly  = newProblem(problemSpec{Status: http.StatusTooEarly})
+	problemForbidden = newProblem(problemSpec{
+		Status: http.StatusForbidden,
+		Detail: "the request comes from another site",
+	})
 )
 
 // The error.type of what goes wrong in this package, for access logs and metrics. A guard's rejection has the name of
@@ -23,6 +30,14 @@ const (
 	errorTimeout  = "timeout"
 	errorAborted  = "aborted"
 	errorCanceled = "canceled"
+
+	errorTooLarge    = "body_too_large"
+	errorHeader      = "header_too_large"
+	errorEarlyData   = "early_data"
+	errorCrossOrigin = "csrf_cross_origin"
+	errorNoOrigin    = "csrf_no_origin"
+	errorBadOrigin   = "csrf_bad_origin"
+	errorIsolated    = "csrf_isolated"
 )
 
 // rejectionTable is the one table of HTTP answers to rejections. Kinds that are not in it, those of guards of your own,

@@ -151,16 +151,16 @@ func (m *guards) serve(x *exchange, w http.ResponseWriter, r *http.Request, next
 
 // acquire asks the guards in order. It returns the index and the decision of the one that rejects, or -1.
 func (a *admission) acquire(x *exchange, r *http.Request) (rejecting int, d core.Decision) {
-	now := a.rec.now()
+	now, ctx := a.rec.now(), r.Context()
 	watched := false
 	for i := range a.m.list {
 		g := &a.m.list[i]
 		if g.Skip != nil && g.Skip(r) {
 			continue
 		}
-		a.permits[i], d = g.Guard.Acquire(r.Context(), g.call(r, now))
+		a.permits[i], d = g.Guard.Acquire(ctx, g.call(r, now))
 		if d.By != nil && d.By.Kind == core.KindRateLimit && !g.NoFields && !x.sent() {
-			g.answers.fields(x.Header(), &d)
+			g.answers.fields(x, &d)
 		}
 		if !d.Admitted() {
 			return i, d

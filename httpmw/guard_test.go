@@ -371,7 +371,7 @@ func TestRateLimitFieldsAllocations(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	}
-	equal(t, "fields", allocs(GuardConfig{})-allocs(GuardConfig{NoFields: true}), 2)
+	equal(t, "fields", allocs(GuardConfig{})-allocs(GuardConfig{NoFields: true}), 1)
 }
 
 func TestKeyByClientNetworkGroupsIPv6(t *testing.T) {

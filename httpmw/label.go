@@ -9,14 +9,18 @@ import (
 
 // method returns m if a standard defines it (RFC 9110, PATCH of RFC 5789, QUERY), else _OTHER: methods become labels, and the
 // client chooses them.
+//
+// It returns a constant and not m, so that labels that are kept do not keep the buffer of a request.
 func method(m string) string {
-	switch m {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
-		http.MethodConnect, http.MethodOptions, http.MethodTrace, "QUERY":
-		return m
-	default:
-		return "_OTHER"
+	for _, known := range [...]string{
+		http.MethodGet, http.MethodPost, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodConnect, http.MethodOptions, http.MethodTrace, "QUERY",
+	} {
+		if m == known {
+			return known
+		}
 	}
+	return "_OTHER"
 }
 
 // printable returns at most limit bytes of s with everything that could forge or garble a line of a log replaced by U+FFFD:

@@ -54,11 +54,15 @@ func (l *layer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	finished = true
 }
 
-// handBack carries the route up from the request that was passed on to the request it is a copy of. ServeMux sets
-// Pattern on the request it is given; without this the layers outside a copy, ours or not, would never see it.
+// handBack carries the route and the parsed form up from the request that was passed on to the request it is a copy of.
+// ServeMux sets Pattern on the request it is given; without this the layers outside a copy, ours or not, would never see
+// it. And net/http removes the files of a multipart form from the request that it knows, or they stay for ever.
 func handBack(r, down *http.Request) {
 	if r.Pattern != down.Pattern {
 		r.Pattern = down.Pattern
+	}
+	if down.MultipartForm != nil {
+		r.MultipartForm = down.MultipartForm
 	}
 }
 

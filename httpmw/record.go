@@ -11,7 +11,8 @@ import (
 )
 
 // record is what this package knows of one request. It is the request's context value and holds the state of the
-// wrapped ResponseWriter, so that both cost one allocation. It is not pooled: a handler may keep its context for ever.
+// wrapped ResponseWriter and the copy of the request that is passed on, so that all cost one allocation. It is not
+// pooled: a handler may keep its context for ever.
 //
 // What handlers can read through the context is written on the way in and never again, so goroutines that outlive the
 // handler read it safely. The rest belongs to the serving goroutine.
@@ -20,8 +21,10 @@ type record struct {
 
 	// Written on the way in.
 	start   time.Time
+	arrived core.Time // start, on the clock of the guards
 	id      string
 	idField [1]string // backs the response field, so that setting it costs no allocation
+	limits  [2]string // the same, for the fields of a rate limit
 	client  netip.Addr
 	trust   Trust         // that client was found by; meaningful if located
 	located bool          // the ClientIP layer ran
@@ -32,14 +35,25 @@ type record struct {
 	// Written on the way out.
 	failure  string // the error.type of the access log, set by the layer that knows it; empty if none
 	rejected bool   // answered by one of our own guards
+	shadowed string // the error.type that a middleware in shadow mode would have answered with; empty if none
 	late     bool   // the response began after the deadline of a Timeout
 	ended    bool
 	took     time.Duration // start to end, meaningful if ended
 
-	ends    []ender
-	endsBuf [2]ender
+	nonce   *nonce        // of SecureHeaders
+	timings *timings      // of ServerTiming
+	begun   time.Duration // start to the response's header, if SlowLog watched
 
-	wire exchange // as the first layer saw it
+	singles   int
+	singleBuf [maxSingles]string
+
+	ends    []ender
+	endsBuf [4]ender
+
+	incoming bodyCount // of the request, if an observer counts it
+
+	wire    exchange // as the first layer saw it
+	request http.Request
 }
 
 // ender is told when the first layer is done, whichever way: the response is complete, aborted or hijacked.
@@ -75,13 +89,15 @@ func begin(w http.ResponseWriter, r *http.Request) (x *exchange, down *http.Requ
 		return x, r
 	}
 	rec := &record{Context: r.Context(), start: time.Now()}
+	rec.arrived = core.TimeOf(rec.start)
 	if outer != nil {
 		rec.id = outer.id
 		rec.client, rec.trust, rec.located = outer.client, outer.trust, outer.located
+		rec.nonce, rec.timings = outer.nonce, outer.timings
 	}
-	down = r.WithContext(rec)
-	rec.wire.init(rec, w, down)
-	return &rec.wire, down
+	rec.request = *r.WithContext(rec) // which is inlined, so that its copy never leaves the stack
+	rec.wire.init(rec, w, &rec.request)
+	return &rec.wire, &rec.request
 }
 
 // unwrapsTo reports whether w leads to the writer of rec.
@@ -105,6 +121,14 @@ func exchangeOf(w http.ResponseWriter) *exchange {
 	return nil
 }
 
+// limitValues takes the place that the record brings along for the fields of a rate limit, or makes a further one.
+func (rec *record) limitValues() *[2]string {
+	if rec.limits[0] != "" {
+		return &[2]string{}
+	}
+	return &rec.limits
+}
+
 // atEnd asks for e.ended when the first layer is done. In order of the calls.
 func (rec *record) atEnd(e ender) {
 	if rec.ends == nil {
@@ -113,11 +137,54 @@ func (rec *record) atEnd(e ender) {
 	rec.ends = append(rec.ends, e)
 }
 
+// tell tells the enders, in order. One that panics keeps none of the others from being told.
+func (rec *record) tell() {
+	for len(rec.ends) > 0 {
+		e := rec.ends[0]
+		rec.ends = rec.ends[1:]
+		rec.tellOne(e)
+	}
+}
+
+// tellOne is a call of its own so that its defer is not one of a loop, which would allocate.
+func (rec *record) tellOne(e ender) {
+	told := false
+	defer func() {
+		if !told {
+			rec.tell()
+		}
+	}()
+	e.ended(rec)
+	told = true
+}
+
 // fail names what went wrong, for the access log. The first name stays: it is the one nearest to the cause.
 func (rec *record) fail(errorType string) {
 	if rec.failure == "" {
 		rec.failure = errorType
 	}
+}
+
+// shadow notes that a middleware in shadow mode lets a request pass that it would have rejected. The first stays.
+func (rec *record) shadow(errorType string) {
+	if rec.shadowed == "" {
+		rec.shadowed = errorType
+	}
+}
+
+// maxSingles is how many field values a record holds: the widest set of SecureHeaders.
+const maxSingles = 14
+
+// single returns value as the one element of a slice for a header map. It shares it with nothing, for handlers may change
+// values in place, and costs an allocation only beyond maxSingles.
+func (rec *record) single(value string) []string {
+	i := rec.singles
+	if i == maxSingles {
+		return []string{value}
+	}
+	rec.singles++
+	rec.singleBuf[i] = value
+	return rec.singleBuf[i : i+1 : i+1]
 }
 
 // duration reads the clock once, when it is first asked, and returns the time from start to then. To be asked after the
@@ -131,7 +198,7 @@ func (rec *record) duration() time.Duration {
 }
 
 // startTime is the start on the clock of the guards.
-func (rec *record) startTime() core.Time { return core.TimeOf(rec.start) }
+func (rec *record) startTime() core.Time { return rec.arrived }
 
 // endTime is the end on the clock of the guards. To be asked after the handler.
 func (rec *record) endTime() core.Time { return rec.startTime().Add(rec.duration()) }

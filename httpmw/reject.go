@@ -71,7 +71,7 @@ func policyField(p *core.Policy, name string) string {
 // fields announces a rate limit's decision: r tokens are left, and in t seconds the bucket is full again; after a
 // rejection t is the time until the request would pass, which is what Retry-After says too. In disabled mode nothing is
 // announced.
-func (a *answers) fields(h http.Header, d *core.Decision) {
+func (a *answers) fields(x *exchange, d *core.Decision) {
 	made := a.of(d.By)
 	if d.Remaining < 0 || made.field == "" {
 		return
@@ -91,8 +91,10 @@ func (a *answers) fields(h http.Header, d *core.Decision) {
 		b = append(b, ";t="...)
 		b = strconv.AppendInt(b, ceilSeconds(t), 10)
 	}
+	h := x.Header()
 	if len(h[fieldRateLimit]) == 0 && len(h[fieldRateLimitPolicy]) == 0 {
-		values := []string{string(b), made.field} // one allocation; not shared, for handlers may change it in place
+		values := x.rec.limitValues() // not shared, for handlers may change them in place
+		values[0], values[1] = string(b), made.field
 		h[fieldRateLimit], h[fieldRateLimitPolicy] = values[0:1:1], values[1:2:2]
 		return
 	}
@@ -142,7 +144,7 @@ func (g *guarded) reject(w http.ResponseWriter, r *http.Request, d *core.Decisio
 // WriteError answers r with a problem document for an error that a handler got from its dependencies, so that what a
 // guarded client returns becomes the right status: a *core.Rejection is answered as a Guard in front of the handler
 // would (429 or 503, with Retry-After when known), core.ErrTimeout with 503, and so the deadline of a Timeout outside
-// that err is about, everything else with 502. The text is fixed; nothing of err reaches the client.
+// that err is about, an *http.MaxBytesError, such as BodyLimit causes, with 413, everything else with 502. The text is fixed; nothing of err reaches the client.
 //
 // It does nothing if the response has begun, as far as a middleware of this package outside has seen, or if trailers
 // were announced: those carry the outcome of protocols such as gRPC.
@@ -168,6 +170,8 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, core.ErrTimeout),
 		errors.Is(err, context.DeadlineExceeded) && timedOut(r.Context()):
 		sendProblem(w, r, problemTimeout)
+	case isTooLarge(err):
+		sendProblem(w, r, problemTooLarge)
 	default:
 		sendProblem(w, r, problemGateway)
 	}

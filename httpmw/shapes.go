@@ -124,6 +124,7 @@ func (x *exchange) shapeOf(can int) http.ResponseWriter {
 
 func (x *exchange) flush() {
 	x.imply()
+	x.flushed = true
 	x.inner.(http.Flusher).Flush()
 }
 

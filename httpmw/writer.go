@@ -13,10 +13,11 @@ import (
 // exchange is what passed through one ResponseWriter. Its methods are those that every wrapped writer has; the shapes
 // add the optional ones. It belongs to the goroutine that serves the request, as a ResponseWriter does.
 type exchange struct {
-	rec   *record
-	inner http.ResponseWriter
-	req   *http.Request // the request passed on when the exchange began
-	deep  *http.Request // the latest copy of it that a layer saw: its Pattern names the route
+	rec    *record
+	inner  http.ResponseWriter
+	req    *http.Request // the request passed on when the exchange began
+	method string        // of req, as it came in
+	deep   *http.Request // the latest copy of it that a layer saw: its Pattern names the route
 
 	hooks   []headerHook
 	hookBuf [3]headerHook
@@ -28,6 +29,7 @@ type exchange struct {
 	hijacked bool
 	copying  bool // inner.ReadFrom runs, or has panicked: the header may be out
 	careful  bool // a hook draws conclusions from the status: it must hear none that may still change
+	flushed  bool // the handler has flushed: a stream
 	aborted  bool // the first layer was left by panic or runtime.Goexit
 }
 
@@ -50,6 +52,7 @@ type unwrapper interface{ Unwrap() http.ResponseWriter }
 
 func (x *exchange) init(rec *record, w http.ResponseWriter, r *http.Request) {
 	x.rec, x.inner, x.req, x.deep = rec, w, r, r
+	x.method = r.Method
 	x.bodyless = r.Method == http.MethodHead
 }
 
@@ -135,9 +138,7 @@ func (x *exchange) close(finished bool) {
 	if p := x.deep.Pattern; p != "" {
 		x.req.Pattern = p
 	}
-	for _, e := range x.rec.ends {
-		e.ended(x.rec)
-	}
+	x.rec.tell()
 }
 
 // Header returns the header map of the response.
@@ -181,9 +182,11 @@ func (x *exchange) FlushError() error {
 		switch t := w.(type) {
 		case interface{ FlushError() error }:
 			x.imply()
+			x.flushed = true
 			return t.FlushError()
 		case http.Flusher:
 			x.imply()
+			x.flushed = true
 			t.Flush()
 			return nil
 		case unwrapper:
