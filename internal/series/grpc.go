@@ -13,48 +13,48 @@ type RPC struct {
 	Target    Host // of a client's call
 }
 
-// Method is a method that metrics tell apart, or all others.
-type Method struct {
+// RPCMethod is a method that metrics tell apart, or all others.
+type RPCMethod struct {
 	Name   string // such as shop.Orders/Place, or Other
 	active atomic.Int64
 	_      [104]byte // keeps the counts of two methods on different cache lines
 }
 
 // Add adds n to the calls in flight.
-func (m *Method) Add(n int64) { m.active.Add(n) }
+func (m *RPCMethod) Add(n int64) { m.active.Add(n) }
 
 // Split cuts the name into service and method.
-func (m *Method) Split() (service, method string) {
+func (m *RPCMethod) Split() (service, method string) {
 	if i := strings.LastIndexByte(m.Name, '/'); i >= 0 {
 		return m.Name[:i], m.Name[i+1:]
 	}
 	return m.Name, m.Name // Other
 }
 
-// Methods are those that metrics of gRPC tell apart, up to a bound. Make one with NewMethods. Safe for concurrent use.
-type Methods struct {
+// RPCMethods are those that metrics of gRPC tell apart, up to a bound. Make one with NewRPCMethods. Safe for concurrent use.
+type RPCMethods struct {
 	known map[string]bool // nil: all are
-	seen  *Table[string, *Method]
-	other *Method
+	seen  *Table[string, *RPCMethod]
+	other *RPCMethod
 }
 
-// NewMethods returns an empty set for at most most methods. If there are known ones, such as /shop.Orders/Place, all others
+// NewRPCMethods returns an empty set for at most most methods. If there are known ones, such as /shop.Orders/Place, all others
 // are one.
-func NewMethods(most int, known []string) *Methods {
-	m := &Methods{other: &Method{Name: Other}}
+func NewRPCMethods(most int, known []string) *RPCMethods {
+	m := &RPCMethods{other: &RPCMethod{Name: Other}}
 	if len(known) > 0 {
 		m.known = make(map[string]bool, len(known))
 		for _, full := range known {
 			m.known[full] = true
 		}
 	}
-	m.seen = New(most, func(full string) *Method { return &Method{Name: strings.TrimPrefix(full, "/")} },
-		func() *Method { return m.other })
+	m.seen = New(most, func(full string) *RPCMethod { return &RPCMethod{Name: strings.TrimPrefix(full, "/")} },
+		func() *RPCMethod { return m.other })
 	return m
 }
 
 // Of returns the method of a call.
-func (m *Methods) Of(full string) *Method {
+func (m *RPCMethods) Of(full string) *RPCMethod {
 	if m.known != nil && !m.known[full] {
 		return m.other
 	}
@@ -62,8 +62,8 @@ func (m *Methods) Of(full string) *Method {
 }
 
 // Each calls f with the calls in flight of each method that was seen, and of the others.
-func (m *Methods) Each(f func(name string, active int64)) {
-	m.seen.Each(func(one *Method) {
+func (m *RPCMethods) Each(f func(name string, active int64)) {
+	m.seen.Each(func(one *RPCMethod) {
 		if one != m.other {
 			f(one.Name, one.active.Load())
 		}

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-func TestMethodsOfRPCs(t *testing.T) {
+func TestRPCMethods(t *testing.T) {
 	for name, c := range map[string]struct {
 		most  int
 		known []string
@@ -19,7 +19,7 @@ func TestMethodsOfRPCs(t *testing.T) {
 		"known": {10, []string{"/a.B/C"}, []string{"/a.B/C", "/evil/1", "/evil/2"}, map[string]int64{"a.B/C": 1, Other: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := NewMethods(c.most, c.known)
+			m := NewRPCMethods(c.most, c.known)
 			for _, full := range c.full {
 				m.Of(full).Add(1)
 			}
@@ -35,14 +35,14 @@ func TestMethodsOfRPCs(t *testing.T) {
 			}
 		})
 	}
-	if size := unsafe.Sizeof(Method{}); size%128 != 0 {
-		t.Errorf("a Method has %d bytes", size)
+	if size := unsafe.Sizeof(RPCMethod{}); size%128 != 0 {
+		t.Errorf("an RPCMethod has %d bytes", size)
 	}
 }
 
 // Names that strangers invent take no place of the methods that there are.
 func TestUnknownMethodsTakeNoPlace(t *testing.T) {
-	m := NewMethods(1, []string{"/a.B/C"})
+	m := NewRPCMethods(1, []string{"/a.B/C"})
 	for i := range 100 {
 		m.Of("/evil/" + strconv.Itoa(i))
 	}
@@ -55,7 +55,7 @@ func TestSplitMethod(t *testing.T) {
 	for full, want := range map[string][2]string{
 		"/a.B/C": {"a.B", "C"}, "a/b/C": {"a/b", "C"}, "/x": {"x", "x"},
 	} {
-		service, method := NewMethods(1, nil).Of(full).Split()
+		service, method := NewRPCMethods(1, nil).Of(full).Split()
 		if got := [2]string{service, method}; got != want {
 			t.Errorf("%s: %v, want %v", full, got, want)
 		}
