@@ -158,6 +158,12 @@ var thirdParty = map[string][]string{
 	module + "/core/observe/otelmetric": otelModules,
 	module + "/httpmw/metrics":          prometheusModules,
 	module + "/httpmw/otelmetrics":      otelModules,
+	module + "/grpcmw/metrics":          slices.Concat(grpcModules, prometheusModules),
+	module + "/grpcmw/otelmetrics":      slices.Concat(grpcModules, otelModules),
+	module + "/grpcmw/trace": slices.Concat(grpcModules, otelModules, []string{
+		"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc", "go.opentelemetry.io/auto/sdk",
+		"github.com/go-logr",
+	}),
 	module + "/httpmw/trace": append([]string{
 		"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "go.opentelemetry.io/auto/sdk",
 		"github.com/felixge/httpsnoop", "github.com/go-logr",
