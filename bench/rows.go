@@ -74,6 +74,7 @@ func table() []Row {
 	rows = append(rows, batchRows()...)
 	rows = append(rows, cacheRows()...)
 	rows = append(rows, httpRows()...)
+	rows = append(rows, grpcRows()...)
 	rows = append(rows, givenTimeRows()...)
 	rows = append(rows, latencyRows()...)
 	rows = append(rows, simdRows()...)
