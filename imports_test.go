@@ -171,6 +171,12 @@ var thirdParty = map[string][]string{
 		"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify",
 		"github.com/jub0bs/cors", "golang.org/x/net", "golang.org/x/text", "github.com/klauspost/compress",
 	}, prometheusModules, traceModules),
+	module + "/grpcmw/metrics":     slices.Concat(grpcModules, prometheusModules),
+	module + "/grpcmw/otelmetrics": slices.Concat(grpcModules, otelModules),
+	module + "/grpcmw/trace": slices.Concat(grpcModules, otelModules, []string{
+		"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc", "go.opentelemetry.io/auto/sdk",
+		"github.com/go-logr",
+	}),
 }
 
 // prometheusModules are what github.com/prometheus/client_golang/prometheus links.

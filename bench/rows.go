@@ -75,6 +75,7 @@ func table() []Row {
 	rows = append(rows, cacheRows()...)
 	rows = append(rows, httpRows()...)
 	rows = append(rows, clientRows()...)
+	rows = append(rows, grpcRows()...)
 	rows = append(rows, givenTimeRows()...)
 	rows = append(rows, latencyRows()...)
 	rows = append(rows, simdRows()...)

@@ -143,14 +143,19 @@ func pushback(ctx context.Context, d core.Decision) metadata.MD {
 	return metadata.Pairs(keyPushback, strconv.FormatInt(min(int64(ms), math.MaxInt32), 10))
 }
 
+// statusError is an error with a gRPC status. errors.As would allocate the variable that it fills.
+type statusError interface {
+	error
+	GRPCStatus() *status.Status
+}
+
 // Status returns what err is on the wire: its gRPC status wherever in the chain, the code of a bare context error, and
 // Unknown for everything else, also for a status that is missing or OK although err is not nil.
 func Status(err error) *status.Status {
 	if err == nil {
 		return nil
 	}
-	var has interface{ GRPCStatus() *status.Status }
-	if errors.As(err, &has) {
+	if has, ok := errors.AsType[statusError](err); ok {
 		if st := has.GRPCStatus(); st != nil && st.Code() != codes.OK {
 			return st
 		}

@@ -3,6 +3,7 @@ package grpcmw
 import (
 	"context"
 	"errors"
+	"io"
 	"runtime"
 	"slices"
 	"strings"
@@ -125,6 +126,10 @@ var policies = []struct {
 }{
 	{"nothing", func(*testing.T) *Interceptor { return Chain() }, false},
 	{"ids", func(*testing.T) *Interceptor { return RequestID() }, false},
+	{"observe and log", func(*testing.T) *Interceptor {
+		nothing := func(Summary) {}
+		return Chain(Observe(nothing, ObserveConfig{Begin: nothing, Message: func(Summary, bool) {}}), Log(LogConfig{JSON: io.Discard}))
+	}, false},
 	{"guards", func(t *testing.T) *Interceptor { return Guard(threeGuards(t)...) }, false},
 	{"timeout", func(t *testing.T) *Interceptor {
 		m := limit(t, time.Hour)

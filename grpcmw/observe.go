@@ -16,6 +16,9 @@ type ObserveConfig struct {
 	// Begin is called on the way in with what is known by then: Method, Target, Server, Kind, Start. nil calls nothing. If it
 	// panics there is no end to tell of.
 	Begin func(Summary)
+	// Message is called for each message of a stream once it has passed, sent or received, with what Begin got; not for those
+	// of unary calls, which the end tells of. It runs in the goroutine that sends or receives. nil calls nothing.
+	Message func(s Summary, sent bool)
 	// Everything observes health checks, reflection and channelz as well. Default false.
 	Everything bool
 }
@@ -99,11 +102,45 @@ func (m *observer) server(c *serverCall, at int) (err error) {
 	if m.Begin != nil {
 		m.Begin(s)
 	}
+	if m.Message != nil && c.info != nil {
+		c.stream.hear = m.hears(s, c.stream.hear)
+	}
 	finished := false
 	defer func() { m.end(c.summary(s, err, finished)) }()
 	err = c.next(at)
 	finished = true
 	return err
+}
+
+// hears returns what is told of each message of a stream: m, and who stands outside.
+func (m *observer) hears(s Summary, outside func(sent bool)) func(sent bool) {
+	return func(sent bool) {
+		m.Message(s, sent)
+		if outside != nil {
+			outside(sent)
+		}
+	}
+}
+
+// alone is a unary call through an Observe that stands by itself, without a call's state: nothing is allocated.
+func (m *observer) alone(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (resp any, err error) {
+	if !m.Everything && exempt(method) {
+		return handler(ctx, req)
+	}
+	s, finished := Summary{Method: method, Server: true, Start: time.Now()}, false
+	if m.Begin != nil {
+		m.Begin(s)
+	}
+	s.Received = 1
+	defer func() {
+		if finished && err == nil {
+			s.Sent = 1
+		}
+		m.done(ctx, &s, err, finished)
+	}()
+	resp, err = handler(ctx, req)
+	finished = true
+	return resp, err
 }
 
 // summary completes s after the handler.
@@ -115,6 +152,11 @@ func (c *serverCall) summary(s Summary, err error, finished bool) Summary {
 		s.ErrorType = errorPanic // or runtime.Goexit
 	default:
 		s.Code = Status(err).Code()
+		if err != nil && s.ErrorType == "" { // of a chain inside
+			var rejected bool
+			s.ErrorType, rejected = ourDoing(err)
+			s.Rejected = s.Rejected || rejected
+		}
 		s.name(c.ctx)
 	}
 	switch {
@@ -153,7 +195,7 @@ func (m *observer) begin(c *clientCall) Summary {
 	return s
 }
 
-// done completes s on a client.
+// done completes s where there is no serverCall to ask.
 func (m *observer) done(ctx context.Context, s *Summary, err error, finished bool) {
 	s.Duration, s.Err, s.Code = time.Since(s.Start), err, codes.Internal
 	if !finished {
@@ -227,6 +269,9 @@ func (o *observedStream) SendMsg(m any) error {
 	err := o.ClientStream.SendMsg(m)
 	if err == nil {
 		o.sent.Add(1)
+		if o.m.Message != nil {
+			o.m.Message(o.sum, true)
+		}
 	}
 	return err
 }
@@ -235,6 +280,9 @@ func (o *observedStream) RecvMsg(m any) error {
 	err := o.ClientStream.RecvMsg(m)
 	if err == nil {
 		o.received.Add(1)
+		if o.m.Message != nil {
+			o.m.Message(o.sum, false)
+		}
 	}
 	return err
 }

@@ -80,8 +80,13 @@ func (i *Interceptor) begin(ctx context.Context, method string) *serverCall {
 func (i *Interceptor) UnaryServer(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	i = i.of(info.FullMethod)
 	if len(i.layers) == 1 {
-		if m, ok := i.layers[0].(*guards); ok {
+		switch m := i.layers[0].(type) {
+		case *guards:
 			return m.alone(ctx, req, info.FullMethod, handler)
+		case *observer:
+			if serverCallOf(ctx) == nil { // or there is a start and an id to take over
+				return m.alone(ctx, req, info.FullMethod, handler)
+			}
 		}
 	}
 	c := i.begin(ctx, info.FullMethod)
@@ -167,6 +172,7 @@ type serverStream struct {
 	ctx   context.Context // of the chain, once the handler runs
 	watch *watch          // of a Timeout; nil if there is none
 	check func(any) error // of a Validate; nil if there is none
+	hear  func(sent bool) // of each message; nil if nobody wants to
 	told  bool            // of the first response
 
 	sent, received atomic.Int64 // messages
@@ -186,6 +192,9 @@ func (s *serverStream) RecvMsg(m any) (err error) {
 		return err
 	}
 	s.received.Add(1)
+	if s.hear != nil {
+		s.hear(false)
+	}
 	if s.check != nil {
 		return s.check(m)
 	}
@@ -201,6 +210,9 @@ func (s *serverStream) SendMsg(m any) (err error) {
 	}
 	if err == nil {
 		s.sent.Add(1)
+		if s.hear != nil {
+			s.hear(true)
+		}
 		s.responded()
 	}
 	return err

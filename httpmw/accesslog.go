@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/mw-go/mw/internal/jsonline"
 )
 
 // AccessLogConfig is the Config of AccessLog. The zero value is the default.
@@ -56,7 +58,7 @@ func AccessLog(c ...AccessLogConfig) func(http.Handler) http.Handler {
 		if config.Logger != nil {
 			panic("httpmw: AccessLog: a Logger and JSON given, one is meant")
 		}
-		m.json = &jsonLines{out: config.JSON}
+		m.json = jsonline.New(config.JSON)
 	}
 	return wrap("AccessLog", m)
 }
@@ -84,7 +86,7 @@ const (
 
 type accessLog struct {
 	log  *slog.Logger
-	json *jsonLines // instead of log
+	json *jsonline.Writer // instead of log
 	skip func(*http.Request) bool
 }
 
@@ -112,7 +114,7 @@ func (m *accessLog) ended(rec *record) {
 		attrs = append(attrs, slog.String(attrShadow, rec.shadowed))
 	}
 	if log == nil {
-		m.json.write(rec.start.Add(took), level, "request", attrs)
+		m.json.Write(rec.start.Add(took), level, "request", attrs)
 		return
 	}
 	entry := slog.NewRecord(rec.start.Add(took), level, "request", 0)

@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/mw-go/mw/internal/tracefield"
 )
 
 func members(n int) string {
@@ -94,10 +96,10 @@ func FuzzTraceparent(f *testing.F) {
 			if id != "" && sc.TraceID().String() != id {
 				t.Errorf("trace %s, want %s of %q", sc.TraceID(), id, field)
 			}
-			if n := sc.TraceState().Len(); n > maxMembers || id == "" && n > 0 {
+			if n := sc.TraceState().Len(); n > tracefield.MaxMembers || id == "" && n > 0 {
 				t.Errorf("%d members of state", n)
 			}
-			if n := len(baggage.FromContext(r.Context()).String()); n > maxBaggage {
+			if n := len(baggage.FromContext(r.Context()).String()); n > tracefield.MaxBaggage {
 				t.Errorf("%d bytes of baggage", n)
 			}
 			out := http.Header{}

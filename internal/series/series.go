@@ -69,5 +69,15 @@ func (t *Table[K, V]) add(k K, own func(K) K) V {
 	return v
 }
 
+// Each calls f with every cell: those of keys, in no order, and the one that further keys share, if there is one.
+func (t *Table[K, V]) Each(f func(V)) {
+	for _, v := range *t.cells.Load() {
+		f(v)
+	}
+	if v := t.rest.Load(); v != nil {
+		f(*v)
+	}
+}
+
 // Len returns how many keys have a cell of their own.
 func (t *Table[K, V]) Len() int { return len(*t.cells.Load()) }

@@ -1,4 +1,5 @@
-package httpmw
+// Package jsonline writes the lines of access logs.
+package jsonline
 
 import (
 	"io"
@@ -9,19 +10,24 @@ import (
 	"unicode/utf8"
 )
 
-// jsonLines writes records as lines of JSON, as slog.NewJSONHandler without options does, byte for byte where strings are
+// Writer writes records as lines of JSON, as slog.NewJSONHandler without options does, byte for byte where strings are
 // printable and durations below a second. That one looks at every byte of the keys, which are constants here, and has
-// encoding/json write the numbers with a fraction: two thirds of its time go there.
-type jsonLines struct {
+// encoding/json write the numbers with a fraction: two thirds of its time go there. Make one with New. Safe for concurrent
+// use.
+type Writer struct {
 	mu  sync.Mutex // held while a line is written
 	out io.Writer
 }
 
+// New returns a Writer of lines to out.
+func New(out io.Writer) *Writer { return &Writer{out: out} }
+
 // lines keeps the buffers of lines that were written.
 var lines = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
-// write writes one line, by one Write. What it returns is lost, as with slog: there is nobody to tell.
-func (l *jsonLines) write(at time.Time, level slog.Level, message string, attrs []slog.Attr) {
+// Write writes one line, by one Write of out. What that returns is lost, as with slog: there is nobody to tell. Keys must be
+// constants that need no escape; values are strings, integers, durations in seconds as floats, and nothing else.
+func (l *Writer) Write(at time.Time, level slog.Level, message string, attrs []slog.Attr) {
 	line := lines.Get().(*[]byte)
 	b := append((*line)[:0], `{"time":"`...)
 	b = at.AppendFormat(b, time.RFC3339Nano)

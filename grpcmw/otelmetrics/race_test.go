@@ -1,0 +1,6 @@
+//go:build race
+
+package otelmetrics
+
+// raceEnabled: the race detector allocates for itself.
+const raceEnabled = true
