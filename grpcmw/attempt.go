@@ -3,6 +3,7 @@ package grpcmw
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strconv"
 	"time"
@@ -175,6 +176,27 @@ func put(reply, from any) {
 		v.Elem().Set(reflect.ValueOf(from).Elem())
 	}
 }
+
+// deliver is put for a reply that comes from somewhere else, and may be of the wrong type.
+func deliver(reply, from any) error {
+	if isNil(reply) {
+		return nil // nobody wants it
+	}
+	to, ok := reply.(proto.Message)
+	m, is := from.(proto.Message)
+	switch {
+	case isNil(from):
+		return errNoReply
+	case ok && is && to.ProtoReflect().Descriptor() == m.ProtoReflect().Descriptor():
+	case !ok && reflect.TypeOf(from) == reflect.TypeOf(reply):
+	default:
+		return fmt.Errorf("grpcmw: the reply is a %T, the caller waits for a %T", from, reply)
+	}
+	put(reply, from)
+	return nil
+}
+
+var errNoReply = errors.New("grpcmw: neither a reply nor an error")
 
 func isNil(v any) bool {
 	r := reflect.ValueOf(v)

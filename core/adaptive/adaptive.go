@@ -188,9 +188,7 @@ func (l *Limiter) conclude(s *settings, c core.Call, cost int64, d *core.Decisio
 		l.count.Add(countShadowed, 1)
 		return l.letRun(c)
 	}
-	if after := s.Config.RetryAfter; after > 0 {
-		d.RetryAfter = after/2 + time.Duration(fraction(l.random())*float64(after))
-	}
+	*d = l.hinted(s, *d)
 	l.count.Add(countRejected, 1)
 	return core.Permit{}
 }
@@ -242,6 +240,14 @@ func (l *Limiter) Peek(c core.Call) (d core.Decision) {
 	}
 	if s.Policy.Mode == core.Shadow && d.Reason != 0 {
 		d.Reason = d.Reason.InShadow()
+	}
+	return d
+}
+
+// hinted is a decision with the time to come again, if it is a rejection.
+func (l *Limiter) hinted(s *settings, d core.Decision) core.Decision {
+	if after := s.Config.RetryAfter; after > 0 && !d.Admitted() {
+		d.RetryAfter = after/2 + time.Duration(fraction(l.random())*float64(after))
 	}
 	return d
 }
