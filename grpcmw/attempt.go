@@ -165,6 +165,11 @@ func fresh(reply any) any {
 	return reply // nil, as a proxy may have it
 }
 
+// shared reports whether fresh returns reply itself although somebody may decode into it.
+func shared(reply any) bool {
+	return reply != nil && (isNil(reply) || reflect.TypeOf(reply).Kind() != reflect.Pointer)
+}
+
 // put copies an attempt's reply to the caller's.
 func put(reply, from any) {
 	if m, ok := reply.(proto.Message); ok && !isNil(reply) {

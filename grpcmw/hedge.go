@@ -51,7 +51,7 @@ type tried struct {
 }
 
 func (m *hedges) unaryClient(ctx context.Context, c *clientCall, at int, req, reply any, opts []grpc.CallOption) error {
-	if !m.methods(c.info()) {
+	if !m.methods(c.info()) || shared(reply) {
 		return c.unary(ctx, at+1, req, reply, opts)
 	}
 	l := lift(opts)

@@ -12,8 +12,16 @@ import (
 // exempt holds for the methods that operations needs when nothing else goes: health checks, reflection and channelz. No
 // policy of this package rejects, delays or counts them as load, unless it is told to.
 func exempt(method string) bool {
-	return strings.HasPrefix(method, "/grpc.health.") || strings.HasPrefix(method, "/grpc.reflection.") ||
-		strings.HasPrefix(method, "/grpc.channelz.")
+	if !strings.HasPrefix(method, "/grpc.") {
+		return false
+	}
+	service, _ := splitMethod(method)
+	switch service { // whole names: behind an UnknownServiceHandler the client chooses them
+	case "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
+		"grpc.channelz.v1.Channelz":
+		return true
+	}
+	return false
 }
 
 // splitMethod cuts "/package.Service/Method" in two. What has no such form is all service.
