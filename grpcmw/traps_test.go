@@ -104,8 +104,8 @@ func TestStreamsAreOverOnce(t *testing.T) {
 		var seen heardOf
 		p := dial(t, nil, Chain(Guard(Guarded{Guard: g}), seen.policy(), Timeout(nil, TimeoutConfig{MaxAge: limit(t, time.Hour)})))
 		p.service.serve = func(_ context.Context, s grpc.ServerStream) error { return send(s, bidi) }
-		finished := 0
-		end := grpc.OnFinish(func(error) { finished++ })
+		var finished atomic.Int32
+		end := grpc.OnFinish(func(error) { finished.Add(1) })
 		s, err := p.client.FullDuplexCall(context.Background(), end)
 		if err != nil {
 			t.Fatal(err)
@@ -129,8 +129,8 @@ func TestStreamsAreOverOnce(t *testing.T) {
 			cancel()
 		}
 		synctest.Wait()
-		if asked, ended := g.read(); asked != 8 || len(ended) != 8 || seen.begun != 8 || len(seen.list) != 8 || finished != 8 {
-			t.Errorf("%d admitted, %d ended, %d begun, %d told, %d finished", asked, len(ended), seen.begun, len(seen.list), finished)
+		if asked, ended := g.read(); asked != 8 || len(ended) != 8 || seen.begun != 8 || len(seen.list) != 8 || finished.Load() != 8 {
+			t.Errorf("%d admitted, %d ended, %d begun, %d told, %d finished", asked, len(ended), seen.begun, len(seen.list), finished.Load())
 		}
 	})
 }
