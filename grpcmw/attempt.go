@@ -3,6 +3,7 @@ package grpcmw
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strconv"
 	"time"
@@ -164,6 +165,11 @@ func fresh(reply any) any {
 	return reply // nil, as a proxy may have it
 }
 
+// shared reports whether fresh returns reply itself although somebody may decode into it.
+func shared(reply any) bool {
+	return reply != nil && (isNil(reply) || reflect.TypeOf(reply).Kind() != reflect.Pointer)
+}
+
 // put copies an attempt's reply to the caller's.
 func put(reply, from any) {
 	if m, ok := reply.(proto.Message); ok && !isNil(reply) {
@@ -175,6 +181,27 @@ func put(reply, from any) {
 		v.Elem().Set(reflect.ValueOf(from).Elem())
 	}
 }
+
+// deliver is put for a reply that comes from somewhere else, and may be of the wrong type.
+func deliver(reply, from any) error {
+	if isNil(reply) {
+		return nil // nobody wants it
+	}
+	to, ok := reply.(proto.Message)
+	m, is := from.(proto.Message)
+	switch {
+	case isNil(from):
+		return errNoReply
+	case ok && is && to.ProtoReflect().Descriptor() == m.ProtoReflect().Descriptor():
+	case !ok && reflect.TypeOf(from) == reflect.TypeOf(reply):
+	default:
+		return fmt.Errorf("grpcmw: the reply is a %T, the caller waits for a %T", from, reply)
+	}
+	put(reply, from)
+	return nil
+}
+
+var errNoReply = errors.New("grpcmw: neither a reply nor an error")
 
 func isNil(v any) bool {
 	r := reflect.ValueOf(v)

@@ -66,7 +66,7 @@ func (m *guards) streamClient(ctx context.Context, c *clientCall, at int, opts [
 		return nil, rejection(d, false)
 	}
 	asked = true
-	s, err = c.stream(ctx, at+1, withFinish(a.finish, opts))
+	s, err = c.stream(ctx, at+1, withFinish(contained(a.finish), opts))
 	finished = true
 	if err == nil && a.tracked() {
 		s = &clientStream{ClientStream: s, a: a}

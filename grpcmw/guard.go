@@ -42,7 +42,8 @@ type GuardConfig struct {
 	Cost func(ctx context.Context, i Info) uint32
 	// Class says how critical the call is, for guards that shed. nil leaves it unclassified.
 	Class func(ctx context.Context, i Info) core.Class
-	// Classify turns the error that a call ended with into the outcome that the guard is told. nil means Classify.
+	// Classify turns the error that a call ended with into the outcome that the guard is told. nil means Classify. If it panics
+	// the outcome is Failure; at the end of a client's stream, which is in a goroutine of gRPC's, the panic is dropped.
 	Classify func(ctx context.Context, err error) core.Outcome
 	// Only restricts the guard to unary calls or to streams. Default both; for an adaptive limit unary calls, since how long a
 	// stream lasts says nothing of the service. A bulkhead for streams of their own keeps watches from taking every slot.

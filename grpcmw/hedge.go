@@ -7,8 +7,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/mw-go/mw/core/hedge"
@@ -33,7 +31,7 @@ func Hedge(h *hedge.Hedge, c ...HedgeConfig) *Interceptor {
 	}
 	m := &hedges{hedge: h, methods: atMostOne("Hedge", c).Methods}
 	if m.methods == nil {
-		m.methods = m.idempotent
+		m.methods = func(i Info) bool { return m.levels.of(i.Method) != descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN }
 	}
 	return single(m)
 }
@@ -41,7 +39,7 @@ func Hedge(h *hedge.Hedge, c ...HedgeConfig) *Interceptor {
 type hedges struct {
 	hedge   *hedge.Hedge
 	methods func(Info) bool
-	levels  sync.Map // of the methods that are defined, which are finitely many: whether they are idempotent
+	levels  levels
 }
 
 func (*hedges) layer() string { return "Hedge" }
@@ -53,7 +51,7 @@ type tried struct {
 }
 
 func (m *hedges) unaryClient(ctx context.Context, c *clientCall, at int, req, reply any, opts []grpc.CallOption) error {
-	if !m.methods(c.info()) {
+	if !m.methods(c.info()) || shared(reply) {
 		return c.unary(ctx, at+1, req, reply, opts)
 	}
 	l := lift(opts)
@@ -90,23 +88,4 @@ func (m *hedges) unaryClient(ctx context.Context, c *clientCall, at int, req, re
 // retryable are the codes after which the next attempt is made at once.
 func retryable(code codes.Code) bool {
 	return code == codes.Unavailable || code == codes.ResourceExhausted
-}
-
-// idempotent asks the definition of a method, as far as the program has it.
-func (m *hedges) idempotent(i Info) bool {
-	if known, ok := m.levels.Load(i.Method); ok {
-		return known.(bool)
-	}
-	service, method := splitMethod(i.Method)
-	yes := false
-	if d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service)); err == nil {
-		if s, ok := d.(protoreflect.ServiceDescriptor); ok {
-			if d := s.Methods().ByName(protoreflect.Name(method)); d != nil {
-				o, _ := d.Options().(*descriptorpb.MethodOptions)
-				yes = o.GetIdempotencyLevel() != descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN
-				m.levels.Store(i.Method, yes)
-			}
-		}
-	}
-	return yes
 }

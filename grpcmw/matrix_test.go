@@ -144,6 +144,13 @@ var policies = []struct {
 	{"hedge", func(t *testing.T) *Interceptor {
 		return Hedge(newHedge(t, hedge.Config{Delay: time.Hour}), HedgeConfig{Methods: func(Info) bool { return true }})
 	}, true},
+	{"fallback", func(t *testing.T) *Interceptor {
+		return Fallback(FallbackConfig{}, step(t, "nobody", fails(errors.New("nobody"))))
+	}, false},
+	{"cache", func(t *testing.T) *Interceptor { return cached(t, newCache(t)) }, false},
+	{"criticality", func(t *testing.T) *Interceptor {
+		return Criticality(ClassConfig{Class: func(context.Context, Info) core.Class { return core.Sheddable }})
+	}, false},
 }
 
 // Whatever becomes of a call, of any kind, behind any policy: each side's guard has admitted it once, and heard once how it

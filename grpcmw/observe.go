@@ -28,7 +28,7 @@ type ObserveConfig struct {
 // went. It tells how a call went where it stands: inside a retry each attempt, outside the call.
 //
 // end runs in a goroutine that serves or makes the call and must be short; it must be safe for concurrent use. A stream on
-// a client is over when gRPC says so. It panics if end is nil. At most one Config.
+// a client is over when gRPC says so, in a goroutine of gRPC's: there a panic of end is dropped. It panics if end is nil. At most one Config.
 func Observe(end func(Summary), c ...ObserveConfig) *Interceptor {
 	config := atMostOne("Observe", c)
 	if config.Name == "" {
@@ -236,7 +236,7 @@ func (m *observer) streamClient(ctx context.Context, c *clientCall, at int, opts
 			o.over(err, finished)
 		}
 	}()
-	s, err = c.stream(ctx, at+1, withFinish(func(err error) { o.over(err, true) }, opts))
+	s, err = c.stream(ctx, at+1, withFinish(contained(func(err error) { o.over(err, true) }), opts))
 	finished = true
 	if err != nil {
 		return nil, err

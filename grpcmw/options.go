@@ -46,8 +46,10 @@ type ServerConfig struct {
 	NoLog bool
 	// Key is the key function of keyed guards. nil means ByMethod.
 	Key KeyFunc
-	// Class says how critical a call is. nil leaves it unclassified.
+	// Class says how critical a call is, such as ByClass. nil leaves it unclassified.
 	Class func(ctx context.Context, i Info) core.Class
+	// Tap turns calls away that the guards would not admit before they are read. nil does nothing.
+	Tap *Tap
 	// Observe are policies that observe the calls, such as metrics; they stand outside of Log.
 	Observe []*Interceptor
 	// Life turns calls away that begin when it drains, and tells the handlers of it. nil does nothing. Drain stops the server.
@@ -78,7 +80,7 @@ func ServerOptions(set *policy.Set, c ServerConfig) ([]grpc.ServerOption, error)
 	if err != nil {
 		return nil, err
 	}
-	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(i.UnaryServer), grpc.ChainStreamInterceptor(i.StreamServer)}, nil
+	return append(c.Tap.option(i), grpc.ChainUnaryInterceptor(i.UnaryServer), grpc.ChainStreamInterceptor(i.StreamServer)), nil
 }
 
 func (c *ServerConfig) chain(set *policy.Set, names naming) (*Interceptor, error) {
@@ -123,12 +125,14 @@ type ClientConfig struct {
 	Hedge HedgeConfig
 	// Observe are policies that observe the calls, such as metrics; ObserveAttempts those that observe each attempt.
 	Observe, ObserveAttempts []*Interceptor
+	// Outside are policies that may answer without a call, Fallback before Cache, outermost first.
+	Outside []*Interceptor
 }
 
 // DialOptions returns the recommended policies for a client of the dependency of that name as one interceptor for unary calls
 // and one for streams, and turns gRPC's own retries off if ours are on, for they would multiply:
 //
-//	RequestID > Observe > Timeout > Retry > Hedge > ObserveAttempts > Guard(throttle, rate limit, breaker, bulkhead) > Timeout
+//	RequestID > Observe > Outside > Timeout > Retry > Hedge > ObserveAttempts > Guard(throttle, rate limit, breaker, bulkhead) > Timeout
 //
 // Which of them there are says the configuration, as with ServerOptions: see policy.Set.ClientPlan and StreamPlan. The times
 // of a stream are those of each attempt.
@@ -160,6 +164,7 @@ func (c *ClientConfig) chain(set *policy.Set, names naming) (*Interceptor, error
 		Budget: names.name, // one for all methods: it belongs to the backend
 	}
 	list := append([]*Interceptor{RequestID()}, c.Observe...)
+	list = append(list, c.Outside...)
 	var outside, inside []core.Machine
 	if !plan.Empty() {
 		stack, err := set.Client(plan)

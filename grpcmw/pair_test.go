@@ -81,10 +81,20 @@ func dial(t testing.TB, server, client *Interceptor, more ...grpc.DialOption) *p
 // dialWith is dial for a server with other services than the test's.
 func dialWith(t testing.TB, register func(*grpc.Server)) *pair { return connect(t, nil, nil, register) }
 
+// dialServer is dial for a server with options of its own.
+func dialServer(t testing.TB, server *Interceptor, sopts ...grpc.ServerOption) *pair {
+	t.Helper()
+	return connectWith(t, sopts, server, nil, nil)
+}
+
 func connect(t testing.TB, server, client *Interceptor, register func(*grpc.Server), more ...grpc.DialOption) *pair {
 	t.Helper()
+	return connectWith(t, nil, server, client, register, more...)
+}
+
+func connectWith(t testing.TB, sopts []grpc.ServerOption, server, client *Interceptor, register func(*grpc.Server), more ...grpc.DialOption) *pair {
+	t.Helper()
 	p := &pair{service: &service{}}
-	var sopts []grpc.ServerOption
 	if server != nil {
 		sopts = append(sopts, grpc.UnaryInterceptor(server.UnaryServer), grpc.StreamInterceptor(server.StreamServer))
 	}

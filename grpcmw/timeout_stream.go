@@ -2,6 +2,7 @@ package grpcmw
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -123,10 +124,11 @@ func (w *watch) await(wire context.Context, f func() error, answer bool) error {
 	if over := w.over(); over != nil {
 		return timedOut("timed out", over, nil)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- f() }()
+	e := &exchanged{ended: make(chan struct{})}
+	go e.run(f)
 	select {
-	case err := <-ended:
+	case <-e.ended:
+		err := e.result()
 		if err == nil {
 			w.message(answer)
 		}
@@ -134,9 +136,43 @@ func (w *watch) await(wire context.Context, f func() error, answer bool) error {
 	case <-w.ctx.Done():
 	}
 	if wire.Err() != nil { // the function knows how it ended
-		return <-ended
+		<-e.ended
+		return e.result()
 	}
 	return timedOut("timed out", context.Cause(w.ctx), nil)
+}
+
+// exchanged is a RecvMsg or SendMsg in a goroutine of its own. How it ends, the panic of a codec included, is how it ends for
+// whoever waits: a goroutine's own panic would end the process, where no Recover sees it.
+type exchanged struct {
+	ended    chan struct{}
+	returned bool
+	err      error
+	panicked *core.PanicError
+}
+
+func (e *exchanged) run(f func() error) {
+	defer close(e.ended)
+	defer func() {
+		if !e.returned {
+			if p := recover(); p != nil {
+				e.panicked = core.Recovered(p)
+			}
+		}
+	}()
+	e.err = f()
+	e.returned = true
+}
+
+// result is to be asked once it has ended.
+func (e *exchanged) result() error {
+	switch {
+	case e.panicked != nil:
+		panic(e.panicked)
+	case !e.returned:
+		runtime.Goexit()
+	}
+	return e.err
 }
 
 // streamClient implements streamClientLayer.
@@ -202,6 +238,21 @@ func (w *watch) judge(err error) error {
 // do may end the context of those inside.
 func withFinish(f func(error), opts []grpc.CallOption) []grpc.CallOption {
 	return append(append(make([]grpc.CallOption, 0, len(opts)+1), grpc.OnFinish(f)), opts...)
+}
+
+// contained keeps the panic of a function of the program's from the goroutine of gRPC's in which a stream ends, where it would end
+// the process, and from the ends of the policies outside. The books are closed by then.
+func contained(f func(error)) func(error) {
+	return func(err error) {
+		finished := false
+		defer func() {
+			if !finished {
+				_ = recover()
+			}
+		}()
+		f(err)
+		finished = true
+	}
 }
 
 // liftFinish takes the functions that are to hear of the end of a call out of opts, for a layer that has a word in how it

@@ -3,11 +3,13 @@ package grpcmw
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/schema"
@@ -82,8 +84,18 @@ func (m *validator) judge(ctx context.Context, i Info, message any) error {
 	return &failure{invalid(err), err}
 }
 
-// maxViolations bounds what is written about a message that is wrong everywhere.
-const maxViolations = 50
+// What is written about a message that is wrong everywhere is bounded, for it goes into a trailer, of which peers take 8 to 16
+// kB, and its sender may have chosen the words: keys of a map are part of a field's name.
+const (
+	maxViolations     = 50
+	maxViolationBytes = 4096
+	maxViolationText  = 256
+)
+
+// clip makes a text short enough and fit to be encoded.
+func clip(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxViolationText)], "\uFFFD")
+}
 
 func invalid(err error) *status.Status {
 	bad := &errdetails.BadRequest{}
@@ -97,11 +109,11 @@ func invalid(err error) *status.Status {
 
 // collect finds the fields that err names.
 func collect(err error, bad *errdetails.BadRequest) {
-	if err == nil || len(bad.FieldViolations) >= maxViolations {
+	if err == nil || len(bad.FieldViolations) >= maxViolations || proto.Size(bad) >= maxViolationBytes {
 		return
 	}
 	add := func(field, text string) {
-		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: field, Description: text})
+		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: clip(field), Description: clip(text)})
 	}
 	switch e := err.(type) {
 	case *schema.FieldError:

@@ -191,10 +191,7 @@ func (l *Limiter) conclude(s *settings, c core.Call, cost int64, d *core.Decisio
 		l.count.Add(countShadowed, 1)
 		return l.letRun(c)
 	}
-	if s.Config.RetryAfter > 0 {
-		after := l.appoint(s.Config.RetryAfter, d.Now)
-		d.RetryAfter = after/2 + time.Duration(fraction(l.random())*float64(after))
-	}
+	*d = l.hinted(s, *d)
 	l.count.Add(countRejected, 1)
 	return core.Permit{}
 }
@@ -257,6 +254,15 @@ func (l *Limiter) Peek(c core.Call) (d core.Decision) {
 	}
 	if s.Policy.Mode == core.Shadow && d.Reason != 0 {
 		d.Reason = d.Reason.InShadow()
+	}
+	return d
+}
+
+// hinted is a decision with the time to come again, if it is a rejection.
+func (l *Limiter) hinted(s *settings, d core.Decision) core.Decision {
+	if s.Config.RetryAfter > 0 && !d.Admitted() {
+		after := l.appoint(s.Config.RetryAfter, d.Now)
+		d.RetryAfter = after/2 + time.Duration(fraction(l.random())*float64(after))
 	}
 	return d
 }
