@@ -57,6 +57,7 @@ var layers = []struct {
 	{"on machines", []string{"core/policy", "core/observe", "core/redisstore", "secure/..."}, true},
 	{"adapters", []string{"hotconfig", "httpmw", "grpcmw"}, false},
 	{"on adapters", []string{"httpmw/...", "grpcmw/..."}, false},
+	{"wire", []string{"examples/grpc/shop"}, false},
 	{"examples", []string{"examples/..."}, false},
 }
 
@@ -151,6 +152,9 @@ var thirdParty = map[string][]string{
 	module + "/hotconfig":     {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
 	module + "/grpcmw":        grpcModules,
 	module + "/examples/http": {"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
+	module + "/examples/grpc": append([]string{"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify"}, grpcModules...),
+
+	module + "/examples/grpc/shop": grpcModules,
 }
 
 // features is what core/simd asks what the processor can do; whoever stands on core/simd links it too.
