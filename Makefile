@@ -41,7 +41,7 @@ run-grpc: ## Serve the example shop over gRPC and HTTP on loopback, with its set
 	go run ./examples/grpc
 
 .PHONY: demo-grpc
-demo-grpc: ## Drive the gRPC shop with load and faults for about 20 s and check what happens
+demo-grpc: ## Drive the gRPC shop with load and faults for about 15 s and check what happens
 	go run ./examples/grpc -demo
 
 .PHONY: test

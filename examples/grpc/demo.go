@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -48,7 +47,7 @@ const patience = 15 * time.Second
 // scenes are the demo, in order. The last one takes the shop out of service.
 var scenes = []func(*story){
 	(*story).outage, (*story).retries, (*story).hedges, (*story).newLimit, (*story).brokenFile, (*story).bothPorts,
-	(*story).streamTimes, (*story).shutdown,
+	(*story).streamTimes, (*story).leave,
 }
 
 // tell runs the demo; the error says how many expectations were not met.
@@ -102,50 +101,6 @@ func play(ctx context.Context, dir string, scenes ...func(*story)) (err error) {
 	return nil
 }
 
-// copyConfig makes a configuration that the demo may edit, with a shorter window so that the story stays short.
-func (st *story) copyConfig(dir string) (copied string, err error) {
-	text, err := os.ReadFile(filepath.Join(dir, "default.yaml"))
-	if err != nil {
-		return "", err
-	}
-	if copied, err = os.MkdirTemp("", "mw-shop-"); err != nil {
-		return "", err
-	}
-	st.file = filepath.Join(copied, "default.yaml")
-	if err = os.WriteFile(st.file, text, 0o600); err != nil {
-		return copied, err
-	}
-	return copied, st.edit("window: 10s", "window: 2s", "limit: 50\n", "limit: 1000\n")
-}
-
-// edit replaces texts in the file by those that follow them, in place.
-func (st *story) edit(pairs ...string) error {
-	content, err := os.ReadFile(st.file)
-	if err != nil {
-		return err
-	}
-	text := string(content)
-	for i := 0; i < len(pairs); i += 2 {
-		if !strings.Contains(text, pairs[i]) {
-			return fmt.Errorf("%s does not contain %q", st.file, pairs[i])
-		}
-		text = strings.Replace(text, pairs[i], pairs[i+1], 1)
-	}
-	return os.WriteFile(st.file, []byte(text), 0o600)
-}
-
-// reload edits the file and waits until what it says is in force.
-func (st *story) reload(pairs ...string) (loaded observed[hotconfig.Event], ok bool) {
-	version := st.live.Version().Number
-	if err := st.edit(pairs...); err != nil {
-		st.say("%v", err)
-		return loaded, false
-	}
-	return await(st.ctx, st.loads, func(e hotconfig.Event) bool {
-		return e.Result == hotconfig.Loaded && e.Version.Number > version
-	})
-}
-
 func (st *story) say(format string, args ...any) {
 	fmt.Printf("%6.2fs  %s\n", time.Since(st.began).Seconds(), fmt.Sprintf(format, args...))
 }
@@ -192,16 +147,6 @@ func await[E any](ctx context.Context, events <-chan observed[E], fits func(E) b
 			return o, false
 		}
 	}
-}
-
-// positionOf returns the line and column of the first place in the file that contains text.
-func (st *story) positionOf(text string) (line, column int) {
-	content, err := os.ReadFile(st.file)
-	if err != nil {
-		return -1, -1
-	}
-	before, _, _ := strings.Cut(string(content), text)
-	return strings.Count(before, "\n") + 1, len(before) - strings.LastIndex(before, "\n")
 }
 
 // why is what an error says of its reason: that in its ErrorInfo with the policy that it names.

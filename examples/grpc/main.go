@@ -2,7 +2,7 @@
 // by mw and tuned by a file.
 //
 //	go run ./examples/grpc          serves until it is interrupted
-//	go run ./examples/grpc -demo    drives itself with load for about 20 s and tells what happened
+//	go run ./examples/grpc -demo    drives itself with load for about 15 s and tells what happened
 package main
 
 import (

@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 
 func open(t *testing.T) (*service, *grpc.ClientConn) {
 	t.Helper()
+	t.Setenv("APP_SHUTDOWN__WAIT", "none") // nobody has to look away
 	s, err := start(options{dir: "config", listen: "127.0.0.1:0", listenHTTP: "127.0.0.1:0", log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -46,9 +47,7 @@ func open(t *testing.T) (*service, *grpc.ClientConn) {
 	}
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
-		now, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond) // nobody has to look away
-		defer cancel()
-		if err := errors.Join(conn.Close(), s.stop(now)); err != nil {
+		if err := errors.Join(conn.Close(), s.stop(context.Background())); err != nil {
 			t.Error(err)
 		}
 	})
@@ -290,7 +289,7 @@ func TestServeLeaves(t *testing.T) {
 // The scenes that need no load are played here; the others are for make demo-grpc.
 func TestScenes(t *testing.T) {
 	err := play(t.Context(), "config", (*story).retries, (*story).hedges, (*story).brokenFile, (*story).bothPorts,
-		(*story).streamTimes, (*story).shutdown)
+		(*story).streamTimes, (*story).leave)
 	if err != nil {
 		t.Error(err)
 	}
@@ -298,6 +297,7 @@ func TestScenes(t *testing.T) {
 
 // Without its guards the shop fails the scenes: they see what they are for.
 func TestScenesWithoutGuards(t *testing.T) {
+	t.Setenv("APP_SHUTDOWN__WAIT", "none")
 	off := func(kind core.Kind) func(*story) {
 		return func(st *story) {
 			for _, m := range st.set.All() {

@@ -77,16 +77,16 @@ func (st *story) retries() {
 	defer st.upstream.set(healthy)
 	st.say("the payment provider is busy: it answers UNAVAILABLE, and in a trailer that one may come again in %v", later)
 	st.upstream.set(busy)
-	start := time.Now()
-	order, err := st.client.Place(st.ctx, &shop.PlaceRequest{Product: "apple"})
+	before, start := st.upstream.asked(""), time.Now()
+	err := st.place(st.ctx)
 	took := time.Since(start)
-	calls := st.upstream.asked(order.GetId())
+	calls := st.upstream.asked("") - before
 	st.expect(err == nil && calls == 2 && took >= later, "an order goes through after %v (%v): the provider was called %d times",
 		took.Round(time.Millisecond), status.Code(err), calls)
 
 	st.say("now it says not to come again")
 	st.upstream.set(refusing)
-	before := st.upstream.asked("")
+	before = st.upstream.asked("")
 	err = st.place(st.ctx)
 	calls = st.upstream.asked("") - before
 	st.expect(status.Code(err) == codes.Unavailable && calls == 1, "an order fails (%v): the provider was called %d times",
@@ -160,53 +160,62 @@ func (st *story) brokenFile() {
 
 func (st *story) limit() int64 { return int64(st.live.Get().Policies.RateLimits[quotes].Limit) }
 
+// places is how many calls the shop takes at once in bothPorts.
+const places = 4
+
 // bothPorts: one bulkhead for gRPC and HTTP.
 func (st *story) bothPorts() {
 	defer st.upstream.set(healthy)
-	const n = 4
 	_, ok := st.reload("limit: 256\n", "limit: 4\n", "limit: 1s\n", "limit: 2600ms\n", "limit: 250ms\n", "limit: 2500ms\n")
-	st.expect(ok && st.room.Config().Limit == n, "the file is edited: %d calls at once over both ports, and patience with the provider", n)
+	st.expect(ok && st.room.Config().Limit == places,
+		"the file is edited: %d calls at once over both ports, and patience with the provider", places)
 	web := &http.Client{Timeout: patience}
 	defer web.CloseIdleConnections()
-
 	st.say("the payment provider hangs")
-	st.upstream.set(hanging)
-	answers := make(chan error, n)
-	for range n {
-		go func() { answers <- st.place(st.ctx) }()
-	}
-	full := st.until(func() bool { return st.room.Snapshot().Running == n })
-	code := get(st.ctx, web, "GET", st.url+"/stock")
-	st.expect(full && code == http.StatusServiceUnavailable, "%d orders over gRPC wait for it: a request over HTTP is answered %d", n, code)
-	st.upstream.set(healthy)
-	good := 0
-	for range n {
-		if <-answers == nil {
-			good++
-		}
-	}
-	code = get(st.ctx, web, "GET", st.url+"/stock")
-	st.expect(good == n && code == http.StatusOK, "it answers again: %d of the %d go through, and a request over HTTP is answered %d", good, n, code)
+	st.fullByGRPC(web)
+	st.fullByHTTP(web)
+}
 
+// full fills every place of the shop by calls that wait for the provider. heal lets them go, and returns how many went
+// through.
+func (st *story) full(call func() bool) (ok bool, heal func() int) {
 	st.upstream.set(hanging)
-	created := make(chan int, n)
-	for range n {
-		go func() { created <- get(st.ctx, web, "POST", st.url+"/orders") }()
+	through := make(chan bool, places)
+	for range places {
+		go func() { through <- call() }()
 	}
-	full = st.until(func() bool { return st.room.Snapshot().Running == n })
+	ok = st.until(func() bool { return st.room.Snapshot().Running == places })
+	return ok, func() (good int) {
+		st.upstream.set(healthy)
+		for range places {
+			if <-through {
+				good++
+			}
+		}
+		return good
+	}
+}
+
+func (st *story) fullByGRPC(web *http.Client) {
+	full, heal := st.full(func() bool { return st.place(st.ctx) == nil })
+	code := get(st.ctx, web, "GET", st.url+"/stock")
+	st.expect(full && code == http.StatusServiceUnavailable, "%d orders over gRPC wait for it: a request over HTTP is answered %d",
+		places, code)
+	good := heal()
+	code = get(st.ctx, web, "GET", st.url+"/stock")
+	st.expect(good == places && code == http.StatusOK, "it answers again: %d of the %d go through, and a request over HTTP is answered %d",
+		good, places, code)
+}
+
+func (st *story) fullByHTTP(web *http.Client) {
+	full, heal := st.full(func() bool { return get(st.ctx, web, "POST", st.url+"/orders") == http.StatusCreated })
 	err := st.quote(st.ctx)
 	st.expect(full && status.Code(err) == codes.ResourceExhausted && why(err) == "CONCURRENCY_LIMIT shop",
-		"%d orders over HTTP wait: a quote over gRPC is answered %v (%s)", n, status.Code(err), why(err))
+		"%d orders over HTTP wait: a quote over gRPC is answered %v (%s)", places, status.Code(err), why(err))
 	items, err := st.fill(st.ctx, 3)
 	st.expect(err == nil && items == 3, "a stream has a place of its own: there are %d things in a basket (%v)", items, status.Code(err))
-	st.upstream.set(healthy)
-	good = 0
-	for range n {
-		if <-created == http.StatusCreated {
-			good++
-		}
-	}
-	st.expect(good == n, "%d of the %d are answered %d", good, n, http.StatusCreated)
+	good := heal()
+	st.expect(good == places, "it answers again: %d of the %d go through", good, places)
 }
 
 // get sends a request and returns the status of the answer; 0 if there was none.
