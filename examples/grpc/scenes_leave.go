@@ -77,7 +77,7 @@ func (l *lasting) next() healthpb.HealthCheckResponse_ServingStatus {
 
 // leave: the shop leaves, with streams open.
 func (st *story) leave() {
-	_, ok := st.reload("wait: 1s", "wait: 500ms", "grace: 10s", "grace: 1s", "limit: 800ms\n", "limit: 30m\n", "limit: 400ms\n", "limit: 1m\n")
+	_, ok := st.reload("wait: 1s", "wait: 500ms", "grace: 10s", "grace: 1s", "limit: 1900ms\n", "limit: 30m\n", "limit: 400ms\n", "limit: 1m\n")
 	st.expect(ok, "the file is edited: the shop leaves within 1.5 s")
 	ctx, cancel := context.WithTimeout(st.ctx, 2*patience)
 	defer cancel()

@@ -55,19 +55,19 @@ func follow[M any](s grpc.ServerStreamingClient[M], each func(*M)) error {
 // streamTimes: how long a stream may take to begin, to say nothing, and to live.
 func (st *story) streamTimes() {
 	defer st.upstream.set(healthy)
-	const age, idle, first = 800 * time.Millisecond, 400 * time.Millisecond, 500 * time.Millisecond
-	_, ok := st.reload("limit: 30m\n", "limit: 800ms\n", "limit: 1m\n", "limit: 400ms\n")
+	const age, idle, first = 1900 * time.Millisecond, 400 * time.Millisecond, 500 * time.Millisecond
+	_, ok := st.reload("limit: 30m\n", "limit: 1900ms\n", "limit: 1m\n", "limit: 400ms\n")
 	st.expect(ok, "the file is edited: a watch lasts %v, a basket may rest for %v", age, idle)
 
 	n, took, err := st.lasts(st.watch)
 	st.expect(timedOut(err) && took >= age && n == 1, "a watch ends after %v and %d message (%v, %s)",
 		took.Round(time.Millisecond), n, status.Code(err), why(err))
 	n, took, err = st.lasts(st.rest)
-	st.expect(timedOut(err) && took >= idle && took < 2*age && n == 1, "a forgotten basket ends after %v and %d message (%v, %s)",
+	st.expect(timedOut(err) && took >= idle && took < age && n == 1, "a forgotten basket ends after %v and %d message (%v, %s)",
 		took.Round(time.Millisecond), n, status.Code(err), why(err))
 	st.upstream.set(hanging)
 	n, took, err = st.lasts(st.watch)
-	st.expect(timedOut(err) && took >= first && took < 2*age && n == 0,
+	st.expect(timedOut(err) && took >= first && took < age && n == 0,
 		"the payment provider hangs: a watch that cannot begin ends after %v (%v, %s)", took.Round(time.Millisecond), status.Code(err), why(err))
 	st.upstream.set(healthy)
 	st.dropped()
