@@ -10,8 +10,12 @@ MAKEFLAGS += --no-builtin-rules
 BIN := $(CURDIR)/.tmp/bin
 STATICCHECK_VERSION := v0.8.2
 GOLANGCI_VERSION := v2.15.0
+PROTOC_GEN_GO_VERSION := v1.36.12
+PROTOC_GEN_GO_GRPC_VERSION := v1.6.2
 STATICCHECK := $(BIN)/staticcheck-$(STATICCHECK_VERSION)
 GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+PROTOC_GEN_GO := $(BIN)/protoc-gen-go-$(PROTOC_GEN_GO_VERSION)
+PROTOC_GEN_GO_GRPC := $(BIN)/protoc-gen-go-grpc-$(PROTOC_GEN_GO_GRPC_VERSION)
 
 # What runs on the kernels of core/simd; a day of simulated traffic is the same on any of them.
 KERNEL_USERS := -skip HealthyDay ./core/simd ./core/latency ./core/breaker ./internal/scalar
@@ -31,6 +35,14 @@ run: ## Serve the example shop on loopback, with its settings reloaded live
 .PHONY: demo
 demo: ## Drive the example shop with load for about 20 s and check what happens
 	go run ./examples/http -demo
+
+.PHONY: run-grpc
+run-grpc: ## Serve the example shop over gRPC and HTTP on loopback, with its settings reloaded live
+	go run ./examples/grpc
+
+.PHONY: demo-grpc
+demo-grpc: ## Drive the gRPC shop with load and faults for about 15 s and check what happens
+	go run ./examples/grpc -demo
 
 .PHONY: test
 test: ## Run all tests
@@ -74,6 +86,11 @@ generate-check: ## Fail if regenerating changes a file, or go.mod is not tidy
 	after=$$(git status --porcelain; git diff); \
 	[ "$$before" = "$$after" ] || { echo "generated files or go.mod were stale; regenerated now:"; git status --porcelain; exit 1; }
 
+.PHONY: proto
+proto: $(PROTOC_GEN_GO) $(PROTOC_GEN_GO_GRPC) ## Generate the committed code of examples/grpc/shop anew (needs protoc on the PATH)
+	protoc --plugin=protoc-gen-go=$(PROTOC_GEN_GO) --plugin=protoc-gen-go-grpc=$(PROTOC_GEN_GO_GRPC) \
+	  --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative examples/grpc/shop/shop.proto
+
 .PHONY: cross
 cross: ## Vet without assembly, and for arm64 and 386
 	go vet -tags purego ./...
@@ -96,6 +113,7 @@ bench: ## Compare with the peers, interleaved: ONLY=breaker, limiter, keyed, bul
 .PHONY: examples
 examples: ## Build the examples and run every documented example
 	go build -o /dev/null ./examples/http
+	go build -o /dev/null ./examples/grpc
 	go test -run '^Example' ./...
 
 .PHONY: lint-full
@@ -111,3 +129,13 @@ $(GOLANGCI):
 	@mkdir -p $(BIN)
 	GOBIN=$(BIN) GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(BIN)/golangci-lint $@
+
+$(PROTOC_GEN_GO):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) GOFLAGS= go install google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_GO_VERSION)
+	@mv $(BIN)/protoc-gen-go $@
+
+$(PROTOC_GEN_GO_GRPC):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) GOFLAGS= go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@$(PROTOC_GEN_GO_GRPC_VERSION)
+	@mv $(BIN)/protoc-gen-go-grpc $@

@@ -58,6 +58,7 @@ var layers = []struct {
 	{"parts of adapters", []string{"httpmw/internal/..."}, true},
 	{"adapters", []string{"hotconfig", "httpmw", "grpcmw"}, false},
 	{"on adapters", []string{"httpmw/...", "grpcmw/..."}, false},
+	{"wire", []string{"examples/grpc/shop"}, false},
 	{"examples", []string{"examples/..."}, false},
 }
 
@@ -177,6 +178,8 @@ var thirdParty = map[string][]string{
 		"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc", "go.opentelemetry.io/auto/sdk",
 		"github.com/go-logr",
 	}),
+	module + "/examples/grpc":      append([]string{"go.yaml.in/yaml/v4", "github.com/fsnotify/fsnotify"}, grpcModules...),
+	module + "/examples/grpc/shop": grpcModules,
 }
 
 // prometheusModules are what github.com/prometheus/client_golang/prometheus links.

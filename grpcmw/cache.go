@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/cache"
 )
 
@@ -150,8 +151,8 @@ func loaded(err error) error {
 	if e, ok := errors.AsType[*attemptError](err); ok {
 		return e.err
 	}
-	switch _, panicked := errors.AsType[*cache.PanicError](err); {
-	case panicked, err == cache.ErrGoexit: // somebody else's: he got the panic
+	switch _, panicked := errors.AsType[*core.PanicError](err); {
+	case panicked, err == core.ErrGoexit: // somebody else's: he got the panic
 		return &failure{errorInfo(codes.Internal, "internal error", ReasonPanic), err}
 	case err == context.Canceled, err == context.DeadlineExceeded: // of the one who waits
 		return status.FromContextError(err).Err()

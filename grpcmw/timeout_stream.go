@@ -213,7 +213,7 @@ func (w *watch) serve(c *serverCall, at int) (err error) {
 	outer := c.ctx
 	defer func() {
 		w.stop(err)
-		c.ctx, c.stream.watch = outer, w.outer
+		c.ctx = outer // and not the watch: a goroutine that the handler has left behind may still look at it
 	}()
 	c.ctx, c.stream.watch = w.ctx, w
 	if err = c.next(at); err == nil {

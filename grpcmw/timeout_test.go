@@ -245,6 +245,26 @@ func timed(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
+// A goroutine of the handler may receive for longer than the handler runs: what a policy leaves, it does not write to.
+func TestReceiversThatOutliveTheirHandler(t *testing.T) {
+	for range 20 {
+		p := dial(t, Chain(Timeout(nil, TimeoutConfig{Idle: limit(t, time.Minute)}), Deadline(limit(t, time.Minute)), Validate()), nil)
+		received := make(chan struct{})
+		p.service.serve = func(_ context.Context, s grpc.ServerStream) error {
+			go func() {
+				defer close(received)
+				for s.RecvMsg(&testpb.StreamingOutputCallRequest{}) == nil {
+				}
+			}()
+			return nil
+		}
+		if err := p.call(timed(t, time.Minute), bidi, nil); err != nil {
+			t.Error(err)
+		}
+		<-received
+	}
+}
+
 // Nothing to bound is a mistake of the program.
 func TestTimeoutOfNothing(t *testing.T) {
 	defer func() {

@@ -153,7 +153,6 @@ func (m *validator) server(c *serverCall, at int) error {
 		}
 		return m.judge(c.ctx, i, message)
 	}
-	defer func() { c.stream.check = outer }()
 	return c.next(at)
 }
 
