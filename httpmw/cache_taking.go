@@ -100,9 +100,7 @@ func (t *taking) Answer() {
 
 // pass lets the response go to the one who began the flight, and the others go their own way.
 func (t *taking) pass(w *intercept.Writer, said http.Header) intercept.Action {
-	if t.f.settle(nil, cacheReport{}) && w.Status() < 500 {
-		t.q.c.remember(t.q.key, time.Now())
-	}
+	t.f.disband(t.q, w.Status())
 	h := w.Header()
 	if w.Status() == http.StatusOK && !intercept.Streams(h) && precondition(t.q.r, validatorsOf(said)) == http.StatusNotModified {
 		notModified(h) // the handler was asked for the whole

@@ -262,9 +262,7 @@ func (t *clientCache) fetch(f *flight, q *question, old *cacheEntry, fwd string,
 
 // hand gives a response that is not for others to the one who began the flight, or closes it if he has left.
 func (t *clientCache) hand(f *flight, q *question, resp *http.Response, got *fetched) {
-	if f.settle(nil, cacheReport{}) && resp.StatusCode < 500 {
-		t.c.remember(q.key, time.Now())
-	}
+	f.disband(q, resp.StatusCode)
 	if got == nil || !got.gone.CompareAndSwap(false, true) {
 		discardBody(resp)
 		return
