@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,9 +108,8 @@ func TestCacheKeepsNoPartOfAResponseWhoseTimePassed(t *testing.T) {
 func TestEnforcedTimeoutSendsNoPartAsAWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := mw.Must(timeout.New("requests", timeout.Config{Limit: time.Second, MaxAbandoned: 1}, timeout.Hooks{}))
-		deaf := true
 		h := enforcing(to)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if deaf {
+			if r.URL.Path == "/stuck" {
 				time.Sleep(time.Minute)
 				return
 			}
@@ -117,8 +117,7 @@ func TestEnforcedTimeoutSendsNoPartAsAWhole(t *testing.T) {
 			fmt.Fprint(w, "part")
 			<-r.Context().Done()
 		}))
-		equal(t, "deaf", do(h, anyRequest()).Code, 503)
-		deaf = false
+		equal(t, "stuck", do(h, httptest.NewRequest("GET", "/stuck", nil)).Code, 503)
 		w := do(h, anyRequest())
 		equal(t, "status", w.Code, 503)
 		equal(t, "kind", w.Header().Get("Content-Type"), "application/problem+json")
