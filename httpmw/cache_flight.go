@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/mw-go/mw/core"
 )
@@ -92,19 +93,29 @@ func (f *flight) unlist() {
 	}
 }
 
-// settle tells all who wait what they get: an entry, or nil. It reports whether several did. Only the first call counts.
-func (f *flight) settle(e *cacheEntry, p cacheReport) (several bool) {
+// settle tells all who wait what they get: an entry, or nil. Only the first call counts.
+func (f *flight) settle(e *cacheEntry, p cacheReport) {
 	if f.done {
-		return false
+		return
 	}
 	f.done, f.entry, f.report = true, e, p
 	f.report.entry = e
 	f.c.mu.Lock()
 	f.unlist()
-	several = f.holders > 1
 	f.c.mu.Unlock()
 	close(f.settled)
-	return several
+}
+
+// disband tells all who wait that the response is for none of them. That is remembered before they look again, or they
+// would wait for one another once more.
+func (f *flight) disband(q *question, status int) {
+	f.c.mu.Lock()
+	several := f.holders > 1
+	f.c.mu.Unlock()
+	if several && !f.done && status < 500 {
+		f.c.remember(q.key, time.Now())
+	}
+	f.settle(nil, cacheReport{})
 }
 
 // fly runs fetch in the flight's goroutine, and keeps how it ended if it did not return.

@@ -84,7 +84,7 @@ func (q *question) fits(h http.Header) bool {
 // keep says whether a response may be kept and for how long, as far as its header tells.
 func (q *question) keep(status int, said http.Header) (CacheLife, bool) {
 	if status < 200 || status == http.StatusPartialContent || status == http.StatusNotModified ||
-		len(said["Content-Range"]) > 0 || announcesTrailers(said) || intercept.Streams(said) || !q.fits(said) ||
+		len(said["Content-Range"]) > 0 || intercept.AnnouncesTrailers(said) || intercept.Streams(said) || !q.fits(said) ||
 		q.r.Method != http.MethodGet {
 		return CacheLife{}, false
 	}

@@ -36,7 +36,7 @@ func (t *taking) Decide(w *intercept.Writer, m intercept.Moment) intercept.Actio
 	switch {
 	case m == intercept.Header:
 		return t.begin(w, said)
-	case m == intercept.End && w.Whole() && t.f.ctx.Err() == nil && !announcesTrailers(said):
+	case m == intercept.End && w.Whole() && t.f.ctx.Err() == nil && !intercept.AnnouncesTrailers(said):
 		e, stored := t.q.put(w.Status(), said, w.Held(), t.life, t.down.Pattern, t.made)
 		t.f.settle(e, cacheReport{fwd: t.fwd, stored: stored})
 		return intercept.Answer
@@ -100,9 +100,7 @@ func (t *taking) Answer() {
 
 // pass lets the response go to the one who began the flight, and the others go their own way.
 func (t *taking) pass(w *intercept.Writer, said http.Header) intercept.Action {
-	if t.f.settle(nil, cacheReport{}) && w.Status() < 500 {
-		t.q.c.remember(t.q.key, time.Now())
-	}
+	t.f.disband(t.q, w.Status())
 	h := w.Header()
 	if w.Status() == http.StatusOK && !intercept.Streams(h) && precondition(t.q.r, validatorsOf(said)) == http.StatusNotModified {
 		notModified(h) // the handler was asked for the whole
@@ -134,7 +132,7 @@ func (m *cacheLayer) inline(w http.ResponseWriter, q *question, fwd string, sile
 	t := &copying{q: q, fwd: fwd, silent: silent, before: w.Header().Clone()}
 	next.ServeHTTP(t.w.Begin(w, q.r, 0, t), q.r)
 	_ = t.w.Finish() // the client may be gone; there is nobody to tell
-	if t.taken && !announcesTrailers(w.Header()) && t.whole() {
+	if t.taken && q.r.Context().Err() == nil && !intercept.AnnouncesTrailers(w.Header()) && t.whole() {
 		q.put(t.w.Status(), t.said, t.body, t.life, q.r.Pattern, t.made)
 	}
 }

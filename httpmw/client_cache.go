@@ -26,29 +26,13 @@ func ClientCache(c *ResponseCache) func(http.RoundTripper) http.RoundTripper {
 		panic("httpmw: ClientCache: nil ResponseCache")
 	}
 	return func(next http.RoundTripper) http.RoundTripper {
-		if next == nil {
-			panic("httpmw: ClientCache: nil RoundTripper")
-		}
-		return &clientCache{c: c, next: next}
+		return &clientCache{clientLayer: newClientLayer("ClientCache", next), c: c}
 	}
 }
 
 type clientCache struct {
-	c    *ResponseCache
-	next http.RoundTripper
-}
-
-// Unwrap returns the RoundTripper behind the cache.
-func (t *clientCache) Unwrap() http.RoundTripper { return t.next }
-
-// Layer returns the name of the middleware.
-func (t *clientCache) Layer() string { return "ClientCache" }
-
-// CloseIdleConnections passes on what http.Client.CloseIdleConnections asks for.
-func (t *clientCache) CloseIdleConnections() {
-	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
+	clientLayer
+	c *ResponseCache
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -188,7 +172,7 @@ func (t *clientCache) lead(f *flight, q *question, old *cacheEntry, fwd string) 
 			return nil, ctx.Err(), true
 		}
 		<-f.ended // it was being handed over
-		discardBody(got.resp)
+		discard(got.resp)
 		return nil, ctx.Err(), true
 	}
 	leave := sync.OnceFunc(f.leave)
@@ -216,7 +200,7 @@ func (t *clientCache) lead(f *flight, q *question, old *cacheEntry, fwd string) 
 	stop := context.AfterFunc(ctx, f.cancel) // from here on the caller's context alone decides
 	got.resp.Request = q.r
 	t.c.report(got.resp.Header, &cacheReport{fwd: fwd}, time.Time{})
-	got.resp.Body = endWith(got.resp.Body, func() { stop(); leave() })
+	keep(got.resp, func() { stop(); leave() })
 	return got.resp, nil, true
 }
 
@@ -237,11 +221,11 @@ func (t *clientCache) fetch(f *flight, q *question, old *cacheEntry, fwd string,
 	case resp == nil:
 		return
 	case resp.StatusCode == http.StatusNotModified && old != nil:
-		discardBody(resp)
+		discard(resp)
 		t.confirm(f, q, old, fwd, resp.Header, now, now.Sub(began), got)
 		return
 	case isFault(resp.StatusCode) && old.coversError(now):
-		discardBody(resp)
+		discard(resp)
 		c.count[countRescued].Add(1)
 		f.settle(old, cacheReport{fwd: fwd, fwdStatus: resp.StatusCode, detail: "stale-if-error"})
 		return
@@ -262,11 +246,9 @@ func (t *clientCache) fetch(f *flight, q *question, old *cacheEntry, fwd string,
 
 // hand gives a response that is not for others to the one who began the flight, or closes it if he has left.
 func (t *clientCache) hand(f *flight, q *question, resp *http.Response, got *fetched) {
-	if f.settle(nil, cacheReport{}) && resp.StatusCode < 500 {
-		t.c.remember(q.key, time.Now())
-	}
+	f.disband(q, resp.StatusCode)
 	if got == nil || !got.gone.CompareAndSwap(false, true) {
-		discardBody(resp)
+		discard(resp)
 		return
 	}
 	got.resp = resp

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -66,60 +65,3 @@ type joined struct {
 	io.Reader
 	io.Closer
 }
-
-// endWith runs end once when a body has ended or is closed. A body that can be written to is a connection, and ends by
-// Close alone.
-func endWith(body io.ReadCloser, end func()) io.ReadCloser {
-	end = sync.OnceFunc(end)
-	if w, ok := body.(io.Writer); ok {
-		return struct {
-			io.Reader
-			io.Writer
-			io.Closer
-		}{body, w, closerFunc(func() error { defer end(); return body.Close() })}
-	}
-	return &endingBody{ReadCloser: body, end: end}
-}
-
-type closerFunc func() error
-
-func (f closerFunc) Close() error { return f() }
-
-type endingBody struct {
-	io.ReadCloser
-	end func()
-}
-
-func (b *endingBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		b.end()
-	}
-	return n, err
-}
-
-func (b *endingBody) Close() error {
-	defer b.end()
-	return b.ReadCloser.Close()
-}
-
-// discardBody lets go of a response that nobody will read. A short body is read to its end, so that the connection can
-// be used again, unless that takes a while.
-func discardBody(resp *http.Response) {
-	if resp == nil || resp.Body == nil {
-		return
-	}
-	closing := sync.OnceFunc(func() { _ = resp.Body.Close() })
-	defer closing()
-	if resp.ContentLength > discardBytes {
-		return
-	}
-	t := time.AfterFunc(discardTime, closing)
-	defer t.Stop()
-	_, _ = io.CopyN(io.Discard, resp.Body, discardBytes+1)
-}
-
-const (
-	discardBytes = 4 << 10
-	discardTime  = 5 * time.Millisecond
-)

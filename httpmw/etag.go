@@ -66,7 +66,7 @@ func (m *etagger) serve(x *exchange, w http.ResponseWriter, r *http.Request, nex
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		t := &tagging{m: m, x: x, r: r}
 		next.ServeHTTP(t.w.Begin(w, r, m.MaxBody, t), r)
-		_ = t.w.Finish() // the client may be gone; there is nobody to tell
+		t.finish()
 	case m.fails(x, r):
 		x.rec.fail(errorPrecondition)
 		writeProblem(w, r, problemPrecondition)
@@ -133,6 +133,15 @@ func (t *tagging) Answer() {
 	t.x.rec.fail(errorPrecondition)
 	delete(t.w.Header(), "Trailer")
 	sendProblem(t.w.Inner(), t.r, problemPrecondition)
+}
+
+// finish is for a handler that has returned normally. One that says nothing to a request with a body has said 200 only if no
+// layer outside answers because of that body.
+func (t *tagging) finish() {
+	if t.w.Status() == 0 && t.r.Body != nil && t.r.Body != http.NoBody {
+		return
+	}
+	_ = t.w.Finish() // the client may be gone; there is nobody to tell
 }
 
 // tagOf returns the entity tag of a body: 128 bits of its SHA-256, so that nobody finds two bodies with the same.

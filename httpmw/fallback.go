@@ -99,7 +99,9 @@ func (m *falling) serve(x *exchange, w http.ResponseWriter, r *http.Request, nex
 	f := &attempted{m: m}
 	f.before = maps.Clone(w.Header())
 	next.ServeHTTP(f.Begin(w, r, m.Buffer, f), r)
-	if !f.failed() || m.answered(f, x, w, r) {
+	switch {
+	case f.Status() == 0: // a layer outside may have an answer
+	case !f.failed(), m.answered(f, x, w, r):
 		_ = f.Finish() // the client may be gone
 	}
 }

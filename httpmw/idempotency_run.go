@@ -20,9 +20,7 @@ type attempt struct {
 	reply   *entry // to be replayed
 
 	w      intercept.Writer
-	req    *http.Request
 	before http.Header // what layers outside have set
-	inTime bool        // the handler began to answer before the deadline of a Timeout outside
 	end    ending
 }
 
@@ -38,7 +36,6 @@ const (
 
 // run runs the handler and keeps its reply. A panic and runtime.Goexit pass through, and the key has an end all the same.
 func (a *attempt) run(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	a.req = r
 	a.end = a.unfinished()
 	defer a.conclude()
 	if a.m.Mode == core.Shadow {
@@ -63,18 +60,15 @@ func (a *attempt) unfinished() ending {
 }
 
 // finish is for a handler that has returned normally. An answer that a Timeout outside gives in its place is not the
-// handler's: neither if it said nothing, nor if what it began in time is still held and may be a part.
+// handler's.
 func (a *attempt) finish() {
-	if a.w.Hijacked() {
+	switch {
+	case a.w.Hijacked():
 		a.end = spent
-		return
+	case !a.w.Left():
+		a.end = undecided
+		_ = a.w.Finish() // the client may be gone
 	}
-	promised := len(a.w.Header()["Content-Length"]) > 0 && a.w.Whole()
-	if timedOut(a.req.Context()) && !a.w.Sent() && (a.w.Status() == 0 || a.inTime && !promised) {
-		return
-	}
-	a.end = undecided
-	_ = a.w.Finish() // the client may be gone
 }
 
 func (a *attempt) keeps(status int, h http.Header) bool {
@@ -85,13 +79,12 @@ func (a *attempt) keeps(status int, h http.Header) bool {
 func (a *attempt) Decide(w *intercept.Writer, m intercept.Moment) intercept.Action {
 	switch {
 	case m == intercept.Header:
-		a.inTime = a.req.Context().Err() == nil
-		if a.keeps(w.Status(), w.Header()) && !announcesTrailers(w.Header()) {
+		if a.keeps(w.Status(), w.Header()) && !intercept.AnnouncesTrailers(w.Header()) {
 			return intercept.Hold
 		}
 	case m == intercept.End && !w.Whole():
 		a.end = a.unfinished() // the server will break it off
-	case m == intercept.End && !announcesTrailers(w.Header()):
+	case m == intercept.End && !intercept.AnnouncesTrailers(w.Header()):
 		a.settle(a.kept(w))
 	}
 	return intercept.Pass

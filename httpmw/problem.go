@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
+
+	"github.com/mw-go/mw/httpmw/internal/intercept"
 )
 
 // problemSpec is what a problem document of RFC 9457 says. Clients see all of it: fixed and dull text only, never an
@@ -93,7 +94,7 @@ var representation = [...]string{
 // that describe another body. It does nothing and returns false if a response has begun or its handler announced
 // trailers: those carry the outcome of protocols such as gRPC, and a body in front of them would be taken for a message.
 func writeProblem(w http.ResponseWriter, r *http.Request, p *problem) bool {
-	if hasBegun(w) || announcesTrailers(w.Header()) {
+	if hasBegun(w) || intercept.AnnouncesTrailers(w.Header()) {
 		return false
 	}
 	sendProblem(w, r, p)
@@ -136,17 +137,4 @@ func sendProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 	}
 	w.WriteHeader(p.status)
 	_, _ = w.Write(body) // the client may be gone; there is nobody to tell
-}
-
-// announcesTrailers reports whether trailers were announced, by the Trailer field or by http.TrailerPrefix.
-func announcesTrailers(h http.Header) bool {
-	if len(h["Trailer"]) > 0 {
-		return true
-	}
-	for name := range h {
-		if strings.HasPrefix(name, http.TrailerPrefix) {
-			return true
-		}
-	}
-	return false
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mw-go/mw/core"
+	"github.com/mw-go/mw/httpmw/internal/intercept"
 )
 
 // The fields of draft-ietf-httpapi-ratelimit-headers-10, in the form in which net/http keeps them.
@@ -153,7 +154,7 @@ func (g *guarded) reject(w http.ResponseWriter, r *http.Request, d *core.Decisio
 // A rejection answered this way is Ignored by every guard outside: it says nothing about this handler. A guard outside
 // http.TimeoutHandler, or of another request, does not learn of it and goes by the status.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	if hasBegun(w) || announcesTrailers(w.Header()) {
+	if hasBegun(w) || intercept.AnnouncesTrailers(w.Header()) {
 		return
 	}
 	var rejected *core.Rejection

@@ -9,6 +9,7 @@ import (
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/schema"
 	"github.com/mw-go/mw/core/timeout"
+	"github.com/mw-go/mw/httpmw/internal/intercept"
 )
 
 // TimeoutConfig is the Config of Timeout. The zero value is the cooperative form.
@@ -98,7 +99,7 @@ func (m *timeLimit) serve(x *exchange, w http.ResponseWriter, r *http.Request, n
 	}
 	l := x.rec.limit()
 	l.ctx, l.outer, l.begun = r.Context(), r.Context(), x.sent()
-	d := m.admit(&l.time, r)
+	d := m.admit(l, r)
 	switch {
 	case !d.Admitted():
 		turnAway(x, w, r, &d)
@@ -114,7 +115,7 @@ func (m *timeLimit) serve(x *exchange, w http.ResponseWriter, r *http.Request, n
 }
 
 // admit asks the machine for the request's time. The clock is read if that of the caller is bounded.
-func (m *timeLimit) admit(a *timeout.Allowance, r *http.Request) (d core.Decision) {
+func (m *timeLimit) admit(l *limited, r *http.Request) (d core.Decision) {
 	var now core.Time
 	incoming := core.Never
 	if deadline, ok := r.Context().Deadline(); ok {
@@ -124,7 +125,8 @@ func (m *timeLimit) admit(a *timeout.Allowance, r *http.Request) (d core.Decisio
 	if m.told != nil {
 		incoming = min(incoming, m.told(r))
 	}
-	*a, d = m.t.Admit(now, incoming)
+	l.bounded = incoming != core.Never
+	l.time, d = m.t.Admit(now, incoming)
 	return d
 }
 
@@ -147,6 +149,7 @@ type limited struct {
 	time     timeout.Allowance
 	ctx      context.Context // of the handler
 	outer    context.Context // that it was made from
+	bounded  bool            // the caller's time may be what ends it
 	begun    bool            // the response began in time
 	finished bool            // the handler has returned
 }
@@ -161,9 +164,8 @@ func (rec *record) limit() *limited {
 
 // cooperate runs the handler in this goroutine.
 func (l *limited) cooperate(x *exchange, w http.ResponseWriter, r *http.Request, next http.Handler) {
-	ctx, cancel := l.time.Context(l.outer)
-	l.ctx = ctx
-	down := r.WithContext(ctx)
+	cancel := l.start()
+	down := r.WithContext(l.ctx)
 	x.deep = down
 	x.beforeHeader(l)
 	defer func() {
@@ -177,6 +179,15 @@ func (l *limited) cooperate(x *exchange, w http.ResponseWriter, r *http.Request,
 	}()
 	next.ServeHTTP(w, down)
 	l.finished = true
+}
+
+// start makes the handler's context.
+func (l *limited) start() context.CancelFunc {
+	ctx, cancel := l.time.Context(l.outer)
+	if l.ctx = ctx; l.bounded {
+		l.ctx = intercept.Expiring(ctx, l.outer)
+	}
+	return cancel
 }
 
 // over returns the error.type of a request whose time is over, by our doing: neither because the client left nor by somebody

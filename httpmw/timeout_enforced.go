@@ -62,11 +62,10 @@ func (e *enforced) Decide(_ *intercept.Writer, m intercept.Moment) intercept.Act
 
 // enforce runs the handler in a goroutine of its own, and answers for it when the time is over.
 func (m *timeLimit) enforce(l *limited, x *exchange, w http.ResponseWriter, r *http.Request, next http.Handler) {
-	ctx, cancel := l.time.Context(l.outer)
+	cancel := l.start()
 	defer cancel()
-	l.ctx = ctx
 	e := &enforced{Detached: l.time.Detach()}
-	down := r.WithContext(insideTimeout{ctx, e})
+	down := r.WithContext(insideTimeout{l.ctx, e})
 	if r.Body != nil && r.Body != http.NoBody {
 		e.body = &gatedBody{inner: r.Body}
 		down.Body = e.body
@@ -76,7 +75,7 @@ func (m *timeLimit) enforce(l *limited, x *exchange, w http.ResponseWriter, r *h
 	x.beforeHeader(l)
 	defer l.settle(x)
 	go e.run(next, inner, down)
-	if e.left(ctx) {
+	if e.left(l.ctx) {
 		e.cut(l, x, w, r)
 		return
 	}
@@ -129,9 +128,11 @@ func (e *enforced) end(l *limited, x *exchange, w http.ResponseWriter, r *http.R
 		runtime.Goexit()
 	}
 	l.finished = true
-	if over == "" || e.Status() != 0 || e.Hijacked() || announcesTrailers(e.Header()) {
+	if e.Status() != 0 {
 		_ = e.Finish() // the client may be gone
-		e.gate.Finish()
+	}
+	if over == "" || e.Sent() || intercept.AnnouncesTrailers(e.Header()) {
+		e.gate.Finish() // who has said nothing has its fields sent with what a layer outside says, or a 200
 	}
 	e.gate.Shut()
 	if over != "" {

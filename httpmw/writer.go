@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+
+	"github.com/mw-go/mw/httpmw/internal/intercept"
 )
 
 // exchange is what passed through one ResponseWriter. Its methods are those that every wrapped writer has; the shapes
@@ -81,7 +83,7 @@ func (x *exchange) finalStatus() int {
 
 // whole reports whether a client can tell a complete response from a part of it, or there is nothing to miss.
 func (x *exchange) whole() bool {
-	if x.hijacked || x.bodyless || announcesTrailers(x.Header()) {
+	if x.hijacked || x.bodyless || intercept.AnnouncesTrailers(x.Header()) {
 		return true
 	}
 	n, err := strconv.ParseInt(x.Header().Get("Content-Length"), 10, 64)

@@ -1,11 +1,8 @@
 package compress
 
 import (
-	"context"
 	"errors"
 	"net/http"
-
-	"github.com/mw-go/mw/core"
 )
 
 // errShort is the error of a body that ends before the length that the handler promised.
@@ -54,24 +51,14 @@ func (r *response) Close() error {
 
 // finish is for a handler that has returned normally. What the client did not take is nobody's error any more.
 //
-// Two things are left to layers outside. A handler that says nothing has said 200 only if no Timeout or BodyLimit
-// answers for it. And an answer that began in time and is still held when a Timeout has passed may be a part of what was
-// meant: without this layer it would have been sent and then aborted; here nothing was sent yet, and the client gets the
-// 503 instead.
+// A handler that says nothing has said 200 only if no Timeout or BodyLimit outside answers for it.
 func (r *response) finish() {
-	silent := r.w.Status() == 0
-	broken := !r.w.Sent() && r.inTime && timedOut(r.req.Context()) && r.declared != int64(len(r.w.Held()))
-	if silent || broken {
+	if r.w.Status() == 0 {
 		return
 	}
 	if errors.Is(r.w.Finish(), errShort) {
 		panic(http.ErrAbortHandler)
 	}
-}
-
-// timedOut reports whether a Timeout ended ctx, and not the client or somebody else's deadline.
-func timedOut(ctx context.Context) bool {
-	return ctx.Err() != nil && errors.Is(context.Cause(ctx), core.ErrTimeout)
 }
 
 // abandon takes the encoder from whoever still writes to it, whichever way the handler ended.

@@ -16,7 +16,6 @@ type response struct {
 	req      *http.Request
 	choice   choice
 	declared int64 // the length that the handler promised, else -1
-	inTime   bool  // the handler began to answer before the deadline of a Timeout outside
 
 	mu      sync.Mutex // of what is below: an encoder that two write to mixes responses
 	enc     encoder    // nil before, after, and if nothing is encoded
@@ -27,7 +26,6 @@ type response struct {
 func (r *response) Decide(w *intercept.Writer, m intercept.Moment) intercept.Action {
 	h := w.Header()
 	if m == intercept.Header {
-		r.inTime = r.req.Context().Err() == nil
 		if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
 			r.declared = n
 		}

@@ -71,6 +71,7 @@ type Writer struct {
 	declared int64 // the Content-Length that the handler set, else -1
 	surplus  int
 	hijacked bool
+	inTime   bool // the status was decided before the end of the request's time
 
 	held []byte
 	next []byte
@@ -85,9 +86,10 @@ func (w *Writer) Begin(inner http.ResponseWriter, r *http.Request, limit int, l 
 	return w.shape()
 }
 
-// Finish is for a handler that has returned normally. It implies the status 200, and ends what is held or transformed.
+// Finish is for a handler that has returned normally. It implies the status 200, and ends what is held or transformed. It
+// does nothing if the response is Left.
 func (w *Writer) Finish() error {
-	if w.hijacked {
+	if w.hijacked || w.Left() {
 		return nil
 	}
 	w.imply()
@@ -157,7 +159,7 @@ func (w *Writer) imply() {
 }
 
 func (w *Writer) begin(status int) {
-	w.status = status
+	w.status, w.inTime = status, w.req.Context().Err() == nil
 	if n, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64); err == nil && n >= 0 {
 		w.declared = n
 	}
