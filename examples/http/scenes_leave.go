@@ -31,8 +31,8 @@ func (st *story) leaving() {
 	wg.Wait()
 	last := l.between(left, closing)
 	st.expect(ready.status == 200 && unready.status == 503, "its answer to load balancers changes from %d to %d", ready.status, unready.status)
-	st.expect(last.count(201) > 0 && last.count(0) == 0, "for %v it goes on: %d of %d orders went through, and none found the door closed",
-		wait, last.count(201), len(last))
+	st.expect(last.count(201) > 0 && last.count(0) == 0, "for %v it goes on: of %d orders %d went through, %d found the door closed",
+		wait, len(last), last.count(201), last.count(0))
 	err := <-ended
 	refused := l.send("GET", st.url+"/readyz", "")
 	st.expect(err == nil && refused.status == 0, "then it ends, %v after it was told (error: %v)", time.Since(left).Round(10*time.Millisecond), err)

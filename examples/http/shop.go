@@ -88,6 +88,7 @@ func (s *shop) products(w http.ResponseWriter, r *http.Request) {
 			list[i].Left = &n
 		}
 	}
+	w.Header().Set("Cache-Control", "no-cache") // ask each time; a 304 is short
 	writeJSON(w, http.StatusOK, list)
 }
 
