@@ -58,7 +58,7 @@ func TestAllocations(t *testing.T) {
 		{"bulkhead", Guard(list[1]), 0, 2},
 		{"breaker", Guard(list[2]), 0, 2},
 		{"all", Chain(Recover(), Guard(list...)), 1, 2},
-		{"all with ids", Chain(Recover(), RequestID(), Guard(list...)), 4, 2},
+		{"all with ids", Chain(Recover(), RequestID(), Guard(list...)), 2, 2},
 	} {
 		if n := testing.AllocsPerRun(200, func() { _, _ = tt.i.UnaryServer(ctx, nil, info, handler) }); n != tt.server {
 			t.Errorf("%s: %v allocations on a server, want %v", tt.name, n, tt.server)

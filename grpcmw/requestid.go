@@ -24,6 +24,9 @@ type RequestIDConfig struct {
 // client as a trailer, x-request-id: a response header would keep clients from retrying a failure. On a client it passes the
 // id of the call being served on to the next service, unless the caller has set one. A new id is 128 random bits in 32
 // hexadecimal digits. At most one Config.
+//
+// The trailer goes with every failure, and with a success if the client had sent an id: who asks for none has no use for it,
+// and it would cost either end more than all guards together.
 func RequestID(c ...RequestIDConfig) *Interceptor {
 	return single(&requestID{trust: atMostOne("RequestID", c).TrustIncoming})
 }
@@ -32,28 +35,32 @@ type requestID struct{ trust bool }
 
 func (*requestID) layer() string { return "RequestID" }
 
-func (m *requestID) server(c *serverCall, at int) error {
-	if c.id == "" {
-		c.id = m.incoming(c.ctx)
-		if c.id == "" {
-			c.id = reqid.New()
-		}
-		c.idValue[0] = c.id
-		c.setTrailer(metadata.MD{keyRequestID: c.idValue[:]})
+func (m *requestID) server(c *serverCall, at int) (err error) {
+	if c.id != "" { // a RequestID outside has seen to it
+		return c.next(at)
 	}
-	return c.next(at)
+	sent := metadata.ValueFromIncomingContext(c.ctx, keyRequestID)
+	if c.id = m.incoming(sent); c.id == "" {
+		c.id = reqid.New()
+	}
+	finished := false
+	defer func() {
+		if err != nil || !finished || len(sent) > 0 {
+			c.idValue[0] = c.id
+			c.setTrailer(metadata.MD{keyRequestID: c.idValue[:]})
+		}
+	}()
+	err = c.next(at)
+	finished = true
+	return err
 }
 
 // incoming returns the call's own id, "" if it is not to be used.
-func (m *requestID) incoming(ctx context.Context) string {
-	if !m.trust {
+func (m *requestID) incoming(sent []string) string {
+	if !m.trust || len(sent) != 1 || !reqid.Sane(sent[0]) {
 		return ""
 	}
-	v := metadata.ValueFromIncomingContext(ctx, keyRequestID)
-	if len(v) != 1 || !reqid.Sane(v[0]) {
-		return ""
-	}
-	return v[0]
+	return sent[0]
 }
 
 func (m *requestID) unaryClient(ctx context.Context, c *clientCall, at int, req, reply any, opts []grpc.CallOption) error {
