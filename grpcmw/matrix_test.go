@@ -17,6 +17,7 @@ import (
 
 	"github.com/mw-go/mw/core"
 	"github.com/mw-go/mw/core/hedge"
+	"github.com/mw-go/mw/core/lifecycle"
 	"github.com/mw-go/mw/core/retry"
 )
 
@@ -135,6 +136,8 @@ var policies = []struct {
 		m := limit(t, time.Hour)
 		return Timeout(m, TimeoutConfig{First: m, Idle: m, MaxAge: m})
 	}, false},
+	{"validate", func(*testing.T) *Interceptor { return Validate() }, false},
+	{"draining", func(t *testing.T) *Interceptor { return Draining(newLife(t, lifecycle.Config{})) }, false},
 	{"deadline", func(t *testing.T) *Interceptor { return Deadline(limit(t, time.Hour)) }, false},
 	{"deadline and timeout", func(t *testing.T) *Interceptor {
 		m := limit(t, time.Hour)
