@@ -1,8 +1,13 @@
 package conformance
 
 import (
+	"compress/gzip"
+	"io"
 	"path"
+	"slices"
 	"strings"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // difference is a name under which a middleware's view is not the bare one.
@@ -28,12 +33,12 @@ func (a *allowance) covers(d *difference) bool {
 
 // allowances are all there are. The test fails if one is never needed.
 var allowances = []allowance{
-	{layers: of("RequestID"), key: "field:X-Request-Id", why: "what it is for", when: unset},
-	{layers: of("RequestID"), key: "hint * X-Request-Id", why: "it is set on the way in, and so with what comes first", when: unset},
+	{layers: of("Recover"), key: "*", why: "a panic before the response began is answered with 500, whatever the handler had in mind", when: recovered},
+	{layers: of("RequestID"), key: "field:X-Request-Id", why: "what it is for; a handler that adds one has two", when: extended},
+	{layers: of("RequestID"), key: "hint * X-Request-Id", why: "it is set on the way in, and so with what comes first", when: extended},
 	{layers: of("ServerTiming"), key: "field:Server-Timing", why: "what it is for; a handler's own stay before it", when: extended},
 	{layers: of("ServerTiming"), key: "trailer:Server-Timing", why: "what it is for"},
-	{layers: of("RateLimit"), key: "field:Ratelimit", why: "what it is for", when: unset},
-	{layers: of("RateLimit"), key: "field:Ratelimit-Policy", why: "what it is for", when: unset},
+	{layers: of("RateLimit"), key: "field:Ratelimit*", why: "what it is for", when: unset},
 	{layers: of("RateLimit"), key: "hint * Ratelimit*", why: "they are set on the way in", when: unset},
 	{layers: of("SecureHeaders"), key: "field:Content-Security-Policy", why: "what it is for", when: unset},
 	{layers: of("SecureHeaders"), key: "field:Cross-Origin-*-Policy", why: "what it is for", when: unset},
@@ -43,12 +48,42 @@ var allowances = []allowance{
 	{layers: of("SecureHeaders"), key: "field:X-Content-Type-Options", why: "what it is for", when: unset},
 	{layers: of("SecureHeaders"), key: "field:X-Frame-Options", why: "what it is for", when: unset},
 	{layers: of("SecureHeaders"), key: "field:X-Xss-Protection", why: "what it is for", when: unset},
+	{layers: of("SecureHeaders"), key: "field:Cache-Control", why: "what answers credentials is not stored unless the handler says so", when: func(d *difference) bool {
+		return unset(d) && d.got[d.key] == `["no-store"]`
+	}},
 	{layers: of("CORS"), key: "field:Vary", why: "the answer depends on the origin", when: extended},
-	{layers: of("CORS"), key: "hint * Vary", why: "it is set on the way in"},
-	{layers: of("CORS"), key: "field:Access-Control-Allow-Origin", why: "what it is for", when: unset},
+	{layers: of("CORS"), key: "hint * Vary", why: "it is set on the way in", when: unset},
+	{layers: of("CORS"), key: "hint * Access-Control-Allow-Origin", why: "it is set on the way in", when: unset},
+	{layers: of("CORS"), key: "field:Access-Control-Allow-Origin", why: "what it is for", when: extended},
 	{layers: of("Compress"), key: "field:Vary", why: "the answer depends on Accept-Encoding", when: extended},
+	{layers: of("Compress"), key: "body", why: "what it is for: decoded, it is the handler's", when: sameDecoded},
+	{layers: of("Compress"), key: "field:Content-Encoding", why: "what it is for", when: coded},
+	{layers: of("Compress"), key: "field:Content-Length", why: "that of the plain body is of no use", when: coded},
+	{layers: of("Compress"), key: "field:Accept-Ranges", why: "ranges would be of the plain body", when: coded},
+	{layers: of("Compress"), key: "field:Etag", why: "another representation has another tag", when: coded},
+	{layers: of("Compress"), key: "framing", why: "the length is another one", when: coded},
+	{layers: of("ETag"), key: "field:Etag", why: "what it is for", when: unset},
+	{layers: of("ETag"), key: "*", why: "what it is for: the client has the response already", when: status("304")},
+	{layers: of("ETag"), key: "*", why: "what it is for: a precondition of the client's does not hold", when: status("412")},
 	{layers: of("Cache"), key: "field:Cache-Status", why: "what it is for", when: unset},
+	{layers: of("Cache"), key: "did 00", why: "the handler is asked for the whole response, whatever the client has", when: func(d *difference) bool {
+		return strings.Contains(d.bare[d.key], " If-")
+	}},
+	{layers: of("Cache"), key: "*", why: "what it is for: the client has the response already", when: status("304")},
+	{layers: of("Cache"), key: "framing", why: "what may be kept for others does not end a connection", when: closes},
+	{layers: of("Cache"), key: "reuse", why: "what may be kept for others does not end a connection", when: closes},
+	{layers: of("Cache"), key: "field:Connection", why: "what may be kept for others does not end a connection", when: closes},
+	{layers: of("IdempotencyKey", "Validate"), key: "info", why: "the body is read before the handler runs, so the client is asked for it", when: expects},
+	{layers: of("IdempotencyKey", "Validate"), key: "framing", why: "the body is read, so the connection lives on", when: uploads},
+	{layers: of("IdempotencyKey", "Validate"), key: "reuse", why: "the body is read, so the connection lives on", when: uploads},
+	{layers: of("IdempotencyKey", "Validate", "BodyLimit"), key: "did *", why: "the body is another one, with its length and with words of its own for a closed one", when: uploads},
+	{layers: holding, key: "did *", why: "the response is held, so the request's body can still be read, and a write does not fail yet", when: uploads},
+	{layers: holding, key: "*", why: "nothing of the response was sent when the handler broke it off", when: brokenOff},
+	{layers: append(of("Compress"), holding...), key: "body", why: "how much of a response arrives that is broken off depends on the buffers", when: partly},
 }
+
+// holding are the layers that hold a response until they know what it is.
+var holding = of("Timeout enforced", "Fallback of failures", "ETag", "Cache", "IdempotencyKey", "Compress")
 
 func of(layers ...string) []string { return layers }
 
@@ -57,6 +92,78 @@ func unset(d *difference) bool { return d.bare[d.key] == "" }
 
 // extended: the handler's own values are among those that are sent.
 func extended(d *difference) bool {
-	bare := strings.Trim(d.bare[d.key], "[]")
-	return strings.Contains(d.got[d.key], bare)
+	return strings.Contains(d.got[d.key], strings.Trim(d.bare[d.key], "[]"))
+}
+
+// status: the layer answers with it, and the handler did not.
+func status(code string) func(d *difference) bool {
+	return func(d *difference) bool {
+		return d.got["status"] == code && d.bare["status"] != code && !strings.HasPrefix(d.key, "did")
+	}
+}
+
+// recovered: the handler panicked, and nothing was sent before.
+func recovered(d *difference) bool {
+	return panics(d.s) && d.got["status"] == "500" && d.bare["end"] != "clean" && !strings.HasPrefix(d.key, "did")
+}
+
+// panics reports whether the handler does by other means than http.ErrAbortHandler.
+func panics(s *scenario) bool {
+	return s.has(opPanic) || slices.ContainsFunc(s.steps, func(st step) bool { return st.op == opStatus && (st.n < 100 || st.n > 999) })
+}
+
+// coded: the layer has compressed.
+func coded(d *difference) bool {
+	return strings.Contains(d.got["field:Content-Encoding"], "gzip") || strings.Contains(d.got["field:Content-Encoding"], "zstd")
+}
+
+// sameDecoded: it has, and what comes out is the handler's body, or a part of it where both break off.
+func sameDecoded(d *difference) bool {
+	if !coded(d) {
+		return false
+	}
+	body, whole := decode(d.got["field:Content-Encoding"], d.got["body"])
+	if d.got["end"] != "clean" {
+		return d.bare["end"] != "clean" && (strings.HasPrefix(d.bare["body"], body) || strings.HasPrefix(body, d.bare["body"]))
+	}
+	return whole && body == d.bare["body"]
+}
+
+func decode(coding, body string) (plain string, whole bool) {
+	var r io.Reader
+	if strings.Contains(coding, "gzip") {
+		z, err := gzip.NewReader(strings.NewReader(body))
+		if err != nil {
+			return "", false
+		}
+		r = z
+	} else {
+		z, err := zstd.NewReader(strings.NewReader(body), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return "", false
+		}
+		defer z.Close()
+		r = z
+	}
+	b, err := io.ReadAll(r)
+	return string(b), err == nil
+}
+
+// closes: the handler said so.
+func closes(d *difference) bool {
+	return slices.ContainsFunc(d.s.steps, func(st step) bool { return st.name == "Connection" })
+}
+
+func expects(d *difference) bool { return d.s.upload == expectUpload }
+func uploads(d *difference) bool { return d.s.upload != noUpload }
+
+// brokenOff: the client of the bare handler saw the beginning of a response, that of the layer none; neither saw an end.
+func brokenOff(d *difference) bool {
+	return d.got["answer"] == "none" && d.got["end"] != "clean" && d.bare["end"] != "clean" && !strings.HasPrefix(d.key, "did")
+}
+
+// partly: both break off, and one is the beginning of the other.
+func partly(d *difference) bool {
+	return d.got["end"] != "clean" && d.bare["end"] != "clean" &&
+		(strings.HasPrefix(d.bare["body"], d.got["body"]) || strings.HasPrefix(d.got["body"], d.bare["body"]))
 }

@@ -58,6 +58,9 @@ func (v view) response(run *run, resp *http.Response) {
 	v.fields("field:", resp.Header)
 	var body bytes.Buffer
 	err := run.drain(&body, resp.Body)
+	if err != nil {
+		v["~error"] = err.Error()
+	}
 	v["body"] = body.String()
 	v["end"] = ending(err)
 	v.fields("trailer:", resp.Trailer)
@@ -198,7 +201,7 @@ func (c *wire) do(id string, r *run) view {
 	c.receive(v, r, release)
 	close(r.over)
 	v.told(r)
-	c.reuse(v)
+	c.reuse(v, uploaded)
 	if c.conn == nil || v["end"] != "clean" { // the upload has nobody to write to
 		c.close()
 	}
@@ -243,7 +246,7 @@ func (c *wire) upload(id string, r *run, release chan struct{}) (done chan struc
 		case expectUpload:
 			select {
 			case <-release:
-			case <-r.over: // a handler that reads after its answer would wait for ever
+			case <-r.over:
 			}
 			_, _ = conn.Write(body)
 		case chunkedUpload, pacedUpload:
@@ -280,6 +283,9 @@ func (c *wire) receive(v view, r *run, release chan struct{}) {
 			v.informed(r, resp.StatusCode, resp.Header)
 			continue
 		}
+		if r.s.upload == expectUpload && !strings.Contains(v["info"], "100") {
+			close(release) // nobody asked; a handler that reads now would wait for ever, and so would a server that discards it
+		}
 		v.response(r, resp)
 		if resp.StatusCode == http.StatusSwitchingProtocols { // what comes now is another protocol's
 			var body bytes.Buffer
@@ -291,7 +297,7 @@ func (c *wire) receive(v view, r *run, release chan struct{}) {
 }
 
 // reuse asks for something else on the same connection.
-func (c *wire) reuse(v view) {
+func (c *wire) reuse(v view, uploaded chan struct{}) {
 	if v["end"] != "clean" {
 		v["reuse"] = "no"
 		c.close()
@@ -306,6 +312,7 @@ func (c *wire) reuse(v view) {
 		c.close()
 		return
 	}
+	<-uploaded // the server reads it to the end
 	_, err := io.WriteString(c.conn, "GET /ping HTTP/1.1\r\nHost: test\r\n\r\n")
 	if err == nil {
 		var resp *http.Response
@@ -339,7 +346,7 @@ func doH2(t http.RoundTripper, url, id string, r *run) view {
 	req.Header.Set("X-Run", id)
 	resp, err := t.RoundTrip(req)
 	if err != nil {
-		v["answer"], v["end"] = "none", ending(err)
+		v["answer"], v["end"], v["~error"] = "none", ending(err), err.Error()
 	} else {
 		v.response(r, resp)
 		_ = resp.Body.Close()

@@ -135,13 +135,19 @@ type findings struct {
 	used  map[*allowance]int
 }
 
+// differences are what a client behind a layer has seen, or its handler was told, otherwise than without.
+func differences(s *scenario, h2 bool, want, got view) (all []*difference) {
+	for _, key := range keys(want, got) {
+		if want[key] != got[key] && key[0] != '~' {
+			all = append(all, &difference{s: s, h2: h2, key: key, bare: want, got: got})
+		}
+	}
+	return all
+}
+
 // judge compares what a layer's client has seen with what a bare one has.
 func (f *findings) judge(c *compared, s *scenario, h2 bool, want, got view) {
-	for _, key := range keys(want, got) {
-		if want[key] == got[key] {
-			continue
-		}
-		d := &difference{s: s, h2: h2, key: key, bare: want, got: got}
+	for _, d := range differences(s, h2, want, got) {
 		i := slices.IndexFunc(c.allowed, func(a *allowance) bool { return a.covers(d) })
 		f.mu.Lock()
 		if i >= 0 {
@@ -174,7 +180,7 @@ func (f *findings) report(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(f.worst)) {
 		found := f.worst[name]
 		t.Errorf("%s, %d times, such as over HTTP/%s: %s\n  %s\n    bare %s\n    got  %s", name, found.count,
-			map[bool]string{false: "1.1", true: "2"}[found.h2], found.s, found.key, brief(found.bare[found.key]), brief(found.got[found.key]))
+			map[bool]string{false: "1.1", true: "2"}[found.h2], found.s, found.key, brief(found.bare[found.key]), brief(found.got[found.key])+" "+found.got["~error"])
 	}
 	if scenarios() < 3000 {
 		return

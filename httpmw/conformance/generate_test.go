@@ -201,7 +201,7 @@ func (g *generator) preamble() {
 
 func (g *generator) field() {
 	name, value := "X-A", "1"
-	switch g.IntN(22) {
+	switch g.IntN(21) {
 	case 0, 1, 2:
 		name, value = "Content-Type", pick(g, "text/plain", "text/html; charset=utf-8", "application/json", "image/png", "application/grpc")
 	case 3:
@@ -236,11 +236,6 @@ func (g *generator) field() {
 		name, value = pick(g, "X-Frame-Options", "Content-Security-Policy", "Referrer-Policy", "Access-Control-Allow-Origin"), "mine"
 	case 18:
 		name, value = "Server-Timing", "db;dur=1"
-	case 19:
-		name, value = "Transfer-Encoding", "chunked"
-		if !g.oneIn(4) {
-			name = "X-Transfer"
-		}
 	}
 	o := opSet
 	if name == "Set-Cookie" || g.oneIn(10) {
@@ -339,9 +334,7 @@ func (g *generator) hijack() {
 	}
 	if g.oneIn(6) {
 		g.add(step{op: opWrite, n: 10})
-		if g.oneIn(2) {
-			g.add(step{op: opFlush, wait: g.waits})
-		}
+		g.add(step{op: opFlush, wait: g.waits})
 	}
 	g.add(step{op: opHijack, n: g.IntN(2), value: answers[g.IntN(len(answers))]})
 	if g.oneIn(4) {

@@ -137,7 +137,7 @@ func layers(t testing.TB) []layer {
 			of: []string{"Recover", "RequestID", "SecureHeaders", "RateLimit", "Compress"}},
 		{name: "all", fits: readBefore, wrap: mw.Chain(recoverer, id, client, log, slow, counted, traced, timings, headers, lines, origins, sites, early,
 			class, deadline, enforced, guards, decoded, bounded, coded, tags, once(), must(httpmw.Fallback(never, second)), cache(httpmw.CacheShared)),
-			of: []string{"Recover", "RequestID", "ServerTiming", "SecureHeaders", "CORS", "CSRF", "Timeout enforced", "RateLimit", "Compress", "ETag",
+			of: []string{"Recover", "RequestID", "ServerTiming", "SecureHeaders", "CORS", "CSRF", "BodyLimit", "Timeout enforced", "RateLimit", "Compress", "ETag",
 				"IdempotencyKey", "Cache"}},
 	}
 }
