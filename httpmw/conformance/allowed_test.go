@@ -79,7 +79,13 @@ var allowances = []allowance{
 	{layers: of("IdempotencyKey", "Validate", "BodyLimit"), key: "did *", why: "the body is another one, with its length and with words of its own for a closed one", when: uploads},
 	{layers: holding, key: "did *", why: "the response is held, so the request's body can still be read, and a write does not fail yet", when: uploads},
 	{layers: holding, key: "*", why: "nothing of the response was sent when the handler broke it off", when: brokenOff},
-	{layers: append(of("Compress"), holding...), key: "body", why: "how much of a response arrives that is broken off depends on the buffers", when: partly},
+	{layers: holding, key: "field:Content-Type", why: "it is told from a body that the server then refuses", when: func(d *difference) bool {
+		return unset(d) && d.bare["end"] != "clean"
+	}},
+	{layers: holding, key: "*", why: "net/http copies more of a file than the handler has declared", when: func(d *difference) bool {
+		return d.s.has(opCopyFile) && slices.ContainsFunc(d.s.steps, func(st step) bool { return st.name == "Content-Length" })
+	}},
+	{layers: holding, key: "body", why: "how much of a response arrives that is broken off depends on the buffers", when: partly},
 }
 
 // holding are the layers that hold a response until they know what it is.
@@ -104,7 +110,7 @@ func status(code string) func(d *difference) bool {
 
 // recovered: the handler panicked, and nothing was sent before.
 func recovered(d *difference) bool {
-	return panics(d.s) && d.got["status"] == "500" && d.bare["end"] != "clean" && !strings.HasPrefix(d.key, "did")
+	return panics(d.s) && d.got["status"] == "500" && !strings.HasPrefix(d.key, "did")
 }
 
 // panics reports whether the handler does by other means than http.ErrAbortHandler.
@@ -157,9 +163,10 @@ func closes(d *difference) bool {
 func expects(d *difference) bool { return d.s.upload == expectUpload }
 func uploads(d *difference) bool { return d.s.upload != noUpload }
 
-// brokenOff: the client of the bare handler saw the beginning of a response, that of the layer none; neither saw an end.
+// brokenOff: the client of the bare handler saw the beginning of a response, or all that was to come of it, and that of
+// the layer none.
 func brokenOff(d *difference) bool {
-	return d.got["answer"] == "none" && d.got["end"] != "clean" && d.bare["end"] != "clean" && !strings.HasPrefix(d.key, "did")
+	return d.got["answer"] == "none" && (d.bare["end"] != "clean" || d.s.has(opPanic, opAbort, opGoexit)) && !strings.HasPrefix(d.key, "did")
 }
 
 // partly: both break off, and one is the beginning of the other.

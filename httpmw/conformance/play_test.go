@@ -169,6 +169,9 @@ func (p *player) reach(st step) {
 
 func (p *player) do(st step) {
 	h, rc := p.w.Header(), http.NewResponseController(p.w)
+	if p.h2 && st.name == "Connection" {
+		return // the server would say goodbye to all who share the connection
+	}
 	switch st.op {
 	case opSet:
 		h.Set(st.name, st.value)
