@@ -66,30 +66,31 @@ func (h *harness) serve(t testing.TB, name string, bound time.Duration, wrap mid
 	return s
 }
 
-// visitor is a client of one station with an HTTP/1.1 connection of its own.
+// visitor is a client of one station with connections of its own.
 type visitor struct {
 	*station
-	wire wire
+	wire      wire
+	transport *http.Transport
 }
 
 func (s *station) visitor() *visitor {
-	return &visitor{station: s, wire: wire{addr: s.h1.Listener.Addr().String()}}
+	return &visitor{
+		station: s, wire: wire{addr: s.h1.Listener.Addr().String()},
+		transport: s.h2.Client().Transport.(*http.Transport).Clone(),
+	}
 }
 
 // view runs the scenario once.
 func (v *visitor) view(s *scenario, h2 bool) view {
 	id, r := v.begin(s, h2, v.bound)
 	defer v.runs.Delete(id)
-	began := time.Now()
-	defer func() {
-		if d := time.Since(began); d > time.Second {
-			println("SLOW", v.name, d.String(), h2, s.String())
-		}
-	}()
 	if h2 {
-		return doH2(v.h2.Client().Transport, v.h2.URL, id, r)
+		return doH2(v.transport, v.h2.URL, id, r)
 	}
 	return v.wire.do(id, r)
 }
 
-func (v *visitor) close() { v.wire.close() }
+func (v *visitor) close() {
+	v.wire.close()
+	v.transport.CloseIdleConnections()
+}

@@ -82,6 +82,7 @@ const (
 // scenario is one handler and the request that it gets. It is made of a seed alone.
 type scenario struct {
 	seed   uint64
+	again  int // how often it has run before
 	method string
 	old    bool // HTTP/1.0, on HTTP/1.1's server
 	fields http.Header
@@ -137,13 +138,13 @@ func (s *scenario) payload() []byte {
 }
 
 // path is the request's, another one for each protocol: caches know each other's answers.
-func (s *scenario) path(h2 bool) string { return fmt.Sprintf("/s/%d/%t", s.seed, h2) }
+func (s *scenario) path(h2 bool) string { return fmt.Sprintf("/s/%d/%d/%t", s.seed, s.again, h2) }
 
 // header is the request's. So is the key.
 func (s *scenario) header(h2 bool) http.Header {
 	h := s.fields.Clone()
 	if s.keyed {
-		h.Set("Idempotency-Key", fmt.Sprintf(`"%d-%t"`, s.seed, h2))
+		h.Set("Idempotency-Key", fmt.Sprintf(`"%d-%d-%t"`, s.seed, s.again, h2))
 	}
 	return h
 }

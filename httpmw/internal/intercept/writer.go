@@ -237,7 +237,7 @@ func (w *Writer) WriteString(s string) (int, error) {
 func hold[T []byte | string](w *Writer, p T) (int, error) {
 	size := int64(len(w.held)) + int64(len(p))
 	switch {
-	case len(p) == 0:
+	case len(p) == 0 && w.req.ProtoMajor < 2: // there net/http takes it for nothing even where no body is allowed
 		return 0, nil
 	case bodyless(w.status):
 		return 0, http.ErrBodyNotAllowed
