@@ -53,7 +53,7 @@ var allowances = []allowance{
 		return unset(d) && d.got[d.key] == `["no-store"]`
 	}},
 	{layers: of("CORS"), key: "field:Vary", why: "the answer depends on the origin", when: extended},
-	{layers: of("CORS"), key: "hint * Vary", why: "it is set on the way in", when: unset},
+	{layers: of("CORS"), key: "hint * Vary", why: "it is set on the way in", when: extended},
 	{layers: of("CORS"), key: "hint * Access-Control-Allow-Origin", why: "it is set on the way in", when: unset},
 	{layers: of("CORS"), key: "field:Access-Control-Allow-Origin", why: "what it is for", when: extended},
 	{layers: of("Compress"), key: "field:Vary", why: "the answer depends on Accept-Encoding", when: extended},
@@ -81,12 +81,12 @@ var allowances = []allowance{
 	{layers: holding, key: "did *", why: "the response is held, so the request's body can still be read, and a write does not fail yet", when: uploads},
 	{layers: holding, key: "*", why: "nothing of the response was sent when the handler broke it off", when: brokenOff},
 	{layers: holding, key: "field:Content-Type", why: "it is told from a body that the server then refuses", when: func(d *difference) bool {
-		return unset(d) && d.bare["end"] != "clean"
+		return unset(d) && (d.bare["end"] != "clean" || strings.Contains(d.bare["framing"], "length=0"))
 	}},
 	{layers: holding, key: "field:Content-Length", why: "the response was held as a whole, so its length is known", when: measured},
 	{layers: holding, key: "framing", why: "the response was held as a whole, so its length is known", when: measured},
 	{layers: of("Cache"), key: "field:Date", why: "what may be kept must say how old it is", when: unset},
-	{layers: holding, key: "body", why: "how much of a response arrives that is broken off depends on the buffers", when: partly},
+	{layers: append(of("Trace"), holding...), key: "body", why: "how much of a response arrives that is broken off depends on the buffers", when: partly},
 }
 
 // holding are the layers that hold a response until they know what it is.

@@ -204,7 +204,7 @@ func (f *findings) report(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(f.worst)) {
 		found := f.worst[name]
 		t.Errorf("%s, %d times, such as over HTTP/%s: %s\n  %s\n    bare %s\n    got  %s", name, found.count,
-			map[bool]string{false: "1.1", true: "2"}[found.h2], found.s, found.key, brief(found.bare[found.key]), brief(found.got[found.key])+" "+found.got["~error"])
+			map[bool]string{false: "1.1", true: "2"}[found.h2], found.s, found.key, brief(found.bare[found.key]), brief(found.got[found.key])+" "+found.got["status"]+" "+found.got["~error"])
 	}
 	if len(f.worst) == 0 {
 		for _, d := range f.chance {

@@ -1,8 +1,6 @@
 package conformance
 
 import (
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -57,7 +55,7 @@ func (h *harness) serve(t testing.TB, name string, bound time.Duration, wrap mid
 	s.h2 = httptest.NewUnstartedServer(handler)
 	s.h2.EnableHTTP2 = true
 	for _, srv := range []*httptest.Server{s.h1, s.h2} {
-		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+		srv.Config.ErrorLog = quietLog
 		t.Cleanup(srv.Close)
 	}
 	s.h1.Start()
@@ -84,6 +82,12 @@ func (s *station) visitor() *visitor {
 func (v *visitor) view(s *scenario, h2 bool) view {
 	id, r := v.begin(s, h2, v.bound)
 	defer v.runs.Delete(id)
+	began := time.Now()
+	defer func() {
+		if d := time.Since(began); d > time.Second {
+			println("SLOW", v.name, d.String(), h2, s.String())
+		}
+	}()
 	if h2 {
 		return doH2(v.transport, v.h2.URL, id, r)
 	}

@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"io"
+	"log"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,6 +13,9 @@ import (
 
 // hang bounds waits that end at once unless something is broken.
 const hang = 2 * time.Second
+
+// quietLog is for servers whose handlers panic on purpose.
+var quietLog = log.New(io.Discard, "", 0)
 
 // sample is a file for handlers that copy one, so that sendfile has its part in the test.
 var sample string
