@@ -63,6 +63,9 @@ func (v view) response(run *run, resp *http.Response) {
 	}
 	v["body"] = body.String()
 	v["end"] = ending(err)
+	if run.s.old && resp.ContentLength < 0 && v["end"] == "broken" {
+		v["end"] = "clean" // HTTP/1.0: a reset is as good an end as any
+	}
 	v.fields("trailer:", resp.Trailer)
 	v.unify(resp.Header.Get("Content-Type"))
 }
