@@ -38,7 +38,6 @@ var allowances = []allowance{
 	{layers: of("RequestID"), key: "field:X-Request-Id", why: "what it is for; a handler that adds one has two", when: extended},
 	{layers: of("RequestID"), key: "hint * X-Request-Id", why: "it is set on the way in, and so with what comes first", when: extended},
 	{layers: of("ServerTiming"), key: "field:Server-Timing", why: "what it is for; a handler's own stay before it", when: extended},
-	{layers: of("ServerTiming"), key: "trailer:Server-Timing", why: "what it is for"},
 	{layers: of("RateLimit"), key: "field:Ratelimit*", why: "what it is for", when: unset},
 	{layers: of("RateLimit"), key: "hint * Ratelimit*", why: "they are set on the way in", when: unset},
 	{layers: of("SecureHeaders"), key: "field:Content-Security-Policy", why: "what it is for", when: unset},
@@ -78,13 +77,24 @@ var allowances = []allowance{
 	{layers: of("IdempotencyKey", "Validate"), key: "framing", why: "the body is read, so the connection lives on", when: uploads},
 	{layers: of("IdempotencyKey", "Validate"), key: "reuse", why: "the body is read, so the connection lives on", when: uploads},
 	{layers: of("IdempotencyKey", "Validate", "BodyLimit"), key: "did *", why: "the body is another one, with its length and with words of its own for a closed one", when: uploads},
-	{layers: holding, key: "did *", why: "the response is held, so the request's body can still be read, and a write does not fail yet", when: uploads},
 	{layers: holding, key: "*", why: "nothing of the response was sent when the handler broke it off", when: brokenOff},
 	{layers: holding, key: "field:Content-Type", why: "it is told from a body that the server then refuses", when: func(d *difference) bool {
-		return unset(d) && (d.bare["end"] != "clean" || strings.Contains(d.bare["framing"], "length=0"))
+		return unset(d) && (d.bare["end"] != "clean" || strings.Contains(d.bare["framing"], "length=0") || d.s.method == "HEAD")
 	}},
-	{layers: holding, key: "field:Content-Length", why: "the response was held as a whole, so its length is known", when: measured},
-	{layers: holding, key: "framing", why: "the response was held as a whole, so its length is known", when: measured},
+	{layers: append(of("Fallback"), holding...), key: "field:Content-Length", why: "the response was held as a whole, so its length is known", when: measured},
+	{layers: append(of("Fallback"), holding...), key: "framing", why: "the response was held as a whole, so its length is known", when: measured},
+	{layers: holding, key: "trailer:*", why: "net/http sends trailers with a body in chunks alone, and what was held may be one piece", when: trailers},
+	{layers: holding, key: "field:Trailer", why: "net/http sends trailers with a body in chunks alone, and what was held may be one piece", when: trailers},
+	{layers: holding, key: "field:X-Check", why: "net/http takes a trailer for a field if the header is still to come", when: trailers},
+	{layers: holding, key: "did *", why: "over HTTP/2 the client of a HEAD leaves with the header", when: func(d *difference) bool {
+		return d.h2 && d.s.method == "HEAD"
+	}},
+	{layers: of("Compress"), key: "*", why: "the end of the coding is still to come when the deadline passes", when: func(d *difference) bool {
+		return coded(d) && d.s.has(opExpired)
+	}},
+	{layers: of("Cache"), key: "*", why: "the handler is asked for the whole response, and of a stream the client gets it", when: func(d *difference) bool {
+		return d.bare["status"] == "304" && strings.Contains(d.got["field:Content-Type"], "event-stream")
+	}},
 	{layers: of("Cache"), key: "field:Date", why: "what may be kept must say how old it is", when: unset},
 	{layers: append(of("Trace"), holding...), key: "body", why: "how much of a response arrives that is broken off depends on the buffers", when: partly},
 }
@@ -180,3 +190,5 @@ func partly(d *difference) bool {
 func measured(d *difference) bool {
 	return d.bare["field:Content-Length"] == "" && (d.s.method == "HEAD" || d.got["field:Content-Length"] == fmt.Sprintf("[\"%d\"]", len(d.got["body"])))
 }
+
+func trailers(d *difference) bool { return d.s.has(opTrailer, opTrailerLate) }

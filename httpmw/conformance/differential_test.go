@@ -214,7 +214,7 @@ func (f *findings) report(t *testing.T) {
 			t.Errorf("%d of %d exchanges differed once and not again", len(f.chance), f.total)
 		}
 	}
-	if scenarios() < 3000 {
+	if scenarios() < 10_000 {
 		return
 	}
 	for i := range allowances {

@@ -82,12 +82,6 @@ func (s *station) visitor() *visitor {
 func (v *visitor) view(s *scenario, h2 bool) view {
 	id, r := v.begin(s, h2, v.bound)
 	defer v.runs.Delete(id)
-	began := time.Now()
-	defer func() {
-		if d := time.Since(began); d > time.Second {
-			println("SLOW", v.name, d.String(), h2, s.String())
-		}
-	}()
 	if h2 {
 		return doH2(v.transport, v.h2.URL, id, r)
 	}

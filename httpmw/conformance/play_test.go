@@ -127,7 +127,7 @@ func told(err error) string {
 		return "not supported"
 	case errors.Is(err, http.ErrBodyNotAllowed):
 		return "no body allowed"
-	case errors.Is(err, http.ErrContentLength):
+	case errors.Is(err, http.ErrContentLength), strings.Contains(err.Error(), "more than declared"):
 		return "longer than declared"
 	case errors.Is(err, http.ErrHijacked):
 		return "hijacked"
