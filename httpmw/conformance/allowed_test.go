@@ -79,25 +79,32 @@ var allowances = []allowance{
 	{layers: of("IdempotencyKey", "Validate", "BodyLimit"), key: "did *", why: "the body is another one, with its length and with words of its own for a closed one", when: uploads},
 	{layers: holding, key: "*", why: "nothing of the response was sent when the handler broke it off", when: brokenOff},
 	{layers: holding, key: "field:Content-Type", why: "it is told from a body that the server then refuses", when: func(d *difference) bool {
-		return unset(d) && (d.bare["end"] != "clean" || strings.Contains(d.bare["framing"], "length=0") || d.s.method == "HEAD")
+		return unset(d) && (d.bare["end"] != "clean" || strings.Contains(d.bare["framing"], "length=0") || d.s.method == "HEAD" || declares(d.s))
 	}},
-	{layers: append(of("Fallback"), holding...), key: "field:Content-Length", why: "the response was held as a whole, so its length is known", when: measured},
-	{layers: append(of("Fallback"), holding...), key: "framing", why: "the response was held as a whole, so its length is known", when: measured},
+	{layers: append(copying, holding...), key: "field:Content-Length", why: "the response was held as a whole, so its length is known", when: measured},
+	{layers: append(copying, holding...), key: "framing", why: "the response was held as a whole, so its length is known", when: measured},
 	{layers: holding, key: "trailer:*", why: "net/http sends trailers with a body in chunks alone, and what was held may be one piece", when: trailers},
 	{layers: holding, key: "field:Trailer", why: "net/http sends trailers with a body in chunks alone, and what was held may be one piece", when: trailers},
 	{layers: holding, key: "field:X-Check", why: "net/http takes a trailer for a field if the header is still to come", when: trailers},
 	{layers: holding, key: "did *", why: "over HTTP/2 the client of a HEAD leaves with the header", when: func(d *difference) bool {
 		return d.h2 && d.s.method == "HEAD"
 	}},
-	{layers: of("Compress"), key: "*", why: "the end of the coding is still to come when the deadline passes", when: func(d *difference) bool {
-		return coded(d) && d.s.has(opExpired)
+	{layers: of("Compress"), key: "*", why: "the end of the coding is still to come when the handler breaks off or the deadline passes", when: func(d *difference) bool {
+		return coded(d) && (breaksOff(d.s) || d.s.has(opExpired))
 	}},
 	{layers: of("Cache"), key: "*", why: "the handler is asked for the whole response, and of a stream the client gets it", when: func(d *difference) bool {
 		return d.bare["status"] == "304" && strings.Contains(d.got["field:Content-Type"], "event-stream")
 	}},
+	{layers: holding, key: "did *", why: "the response is held, so the request's body can still be read", when: func(d *difference) bool {
+		return d.s.upload != noUpload && strings.HasPrefix(d.bare[d.key], "read")
+	}},
 	{layers: of("Cache"), key: "field:Date", why: "what may be kept must say how old it is", when: unset},
-	{layers: append(of("Trace"), holding...), key: "body", why: "how much of a response arrives that is broken off depends on the buffers", when: partly},
+	{layers: append(copying, holding...), key: "body", why: "how much of a response arrives that is broken off depends on the buffers", when: partly},
 }
+
+// copying are the layers behind which a copy reaches the server in pieces: they draw conclusions from the status, which an
+// empty copy leaves open, or wrap the writer for somebody who has no ReadFrom.
+var copying = of("Trace", "Fallback", "Shed", "Breaker", "Guard")
 
 // holding are the layers that hold a response until they know what it is.
 var holding = of("Timeout enforced", "Fallback of failures", "ETag", "Cache", "IdempotencyKey", "Compress")
@@ -177,12 +184,12 @@ func uploads(d *difference) bool { return d.s.upload != noUpload }
 // brokenOff: the client of the bare handler saw the beginning of a response, or all that was to come of it, and that of
 // the layer none.
 func brokenOff(d *difference) bool {
-	return d.got["answer"] == "none" && (d.bare["end"] != "clean" || d.s.has(opPanic, opAbort, opGoexit)) && !strings.HasPrefix(d.key, "did")
+	return d.got["answer"] == "none" && (d.bare["end"] != "clean" || breaksOff(d.s)) && !strings.HasPrefix(d.key, "did")
 }
 
 // partly: both break off, and one is the beginning of the other.
 func partly(d *difference) bool {
-	return d.got["end"] != "clean" && d.bare["end"] != "clean" &&
+	return (d.s.old && breaksOff(d.s) || d.got["end"] != "clean" && d.bare["end"] != "clean") &&
 		(strings.HasPrefix(d.bare["body"], d.got["body"]) || strings.HasPrefix(d.got["body"], d.bare["body"]))
 }
 
@@ -191,4 +198,11 @@ func measured(d *difference) bool {
 	return d.bare["field:Content-Length"] == "" && (d.s.method == "HEAD" || d.got["field:Content-Length"] == fmt.Sprintf("[\"%d\"]", len(d.got["body"])))
 }
 
-func trailers(d *difference) bool { return d.s.has(opTrailer, opTrailerLate) }
+func trailers(d *difference) bool { return d.s.has(opTrailerSoon, opTrailerLate) }
+
+func breaksOff(s *scenario) bool { return panics(s) || s.has(opAbort, opGoexit) }
+
+// declares reports whether the handler says how long its body is.
+func declares(s *scenario) bool {
+	return slices.ContainsFunc(s.steps, func(st step) bool { return st.name == "Content-Length" })
+}

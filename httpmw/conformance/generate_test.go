@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 )
 
 // generator makes a scenario of a seed.
@@ -19,7 +18,7 @@ func generate(seed uint64) *scenario {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 17)), scenario: &scenario{seed: seed, fields: http.Header{}}}
 	g.ask()
 	g.answer()
-	if g.upload == expectUpload && (panics(g.scenario) || g.has(opAbort, opGoexit)) {
+	if g.upload == expectUpload && breaksOff(g.scenario) {
 		g.upload = plainUpload // a server that gives up waits for the body first, and the client for the answer
 	}
 	return g.scenario
@@ -274,7 +273,7 @@ func (g *generator) status() {
 // piece is a part of the body, or what comes between two.
 func (g *generator) piece() {
 	kind := g.IntN(16)
-	if kind >= 7 && kind <= 9 && g.declares() { // net/http copies more than was declared, see TestStandardLibrary
+	if kind >= 7 && kind <= 9 && declares(g.scenario) { // net/http copies more than was declared, see TestStandardLibrary
 		kind = 0
 	}
 	switch kind {
@@ -351,9 +350,4 @@ func (g *generator) hijack() {
 	if g.oneIn(4) {
 		g.add(step{op: opWrite, n: 10})
 	}
-}
-
-// declares reports whether the handler has said how long its body is.
-func (g *generator) declares() bool {
-	return slices.ContainsFunc(g.steps, func(st step) bool { return st.name == "Content-Length" })
 }

@@ -119,7 +119,7 @@ func layers(t testing.TB) []layer {
 		{name: "RateLimit", wrap: httpmw.RateLimit(limit)},
 		{name: "Breaker", wrap: httpmw.Breaker(shut)},
 		{name: "Bulkhead", wrap: httpmw.Bulkhead(slots)},
-		{name: "Guard", wrap: guards, of: []string{"RateLimit"}},
+		{name: "Guard", wrap: guards, of: []string{"RateLimit", "Guard"}},
 		{name: "Timeout", wrap: timed},
 		{name: "Timeout enforced", wrap: enforced},
 		{name: "Timeout enforced, small", wrap: smaller, of: []string{"Timeout enforced"}},
@@ -134,10 +134,10 @@ func layers(t testing.TB) []layer {
 		{name: "IdempotencyKey", wrap: once(), fits: readBefore},
 		{name: "Compress", wrap: coded},
 		{name: "stack", wrap: mw.Chain(recoverer, id, client, log, slow, counted, traced, headers, timed, guards, coded),
-			of: []string{"Recover", "RequestID", "Trace", "SecureHeaders", "RateLimit", "Compress"}},
+			of: []string{"Recover", "RequestID", "Guard", "Trace", "SecureHeaders", "RateLimit", "Compress"}},
 		{name: "all", fits: readBefore, wrap: mw.Chain(recoverer, id, client, log, slow, counted, traced, timings, headers, lines, origins, sites, early,
 			class, deadline, enforced, guards, decoded, bounded, coded, tags, once(), must(httpmw.Fallback(never, second)), cache(httpmw.CacheShared)),
-			of: []string{"Recover", "RequestID", "ServerTiming", "Trace", "SecureHeaders", "CORS", "CSRF", "BodyLimit", "Timeout enforced", "RateLimit", "Compress", "ETag",
+			of: []string{"Recover", "RequestID", "ServerTiming", "Guard", "Fallback", "Trace", "SecureHeaders", "CORS", "CSRF", "BodyLimit", "Timeout enforced", "RateLimit", "Compress", "ETag",
 				"IdempotencyKey", "Cache"}},
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // hang bounds waits that end at once unless something is broken.
-const hang = 2 * time.Second
+const hang = 20 * time.Second
 
 // quietLog is for servers whose handlers panic on purpose.
 var quietLog = log.New(io.Discard, "", 0)
