@@ -93,7 +93,7 @@ var allowances = []allowance{
 		return coded(d) && (breaksOff(d.s) || d.s.has(opExpired))
 	}},
 	{layers: of("Cache"), key: "*", why: "the handler is asked for the whole response, and of a stream the client gets it", when: func(d *difference) bool {
-		return d.bare["status"] == "304" && strings.Contains(d.got["field:Content-Type"], "event-stream")
+		return d.bare["status"] == "304" && (strings.Contains(d.got["field:Content-Type"], "event-stream") || strings.Contains(d.got["field:Content-Type"], "grpc"))
 	}},
 	{layers: holding, key: "did *", why: "the response is held, so the request's body can still be read", when: func(d *difference) bool {
 		return d.s.upload != noUpload && strings.HasPrefix(d.bare[d.key], "read")

@@ -43,7 +43,6 @@ type station struct {
 	name   string
 	bound  time.Duration
 	h1, h2 *httptest.Server
-	count  atomic.Int64 // connections of h2
 }
 
 // serve puts the middleware in front of the harness, over both protocols.

@@ -84,8 +84,8 @@ func (r *run) play(w http.ResponseWriter, req *http.Request) {
 }
 
 func (p *player) say(st step, format string, args ...any) {
-	if p.h2 && p.r.Method == http.MethodHead && (st.op != opRead && st.op != opReadAll) {
-		return // the stream is over with its header: whether a write comes before that is chance
+	if reads := st.op == opRead || st.op == opReadAll; p.h2 && !reads && (p.r.Method == http.MethodHead || declares(p.s)) {
+		return // the client is done with the header of a HEAD, or with more than was declared; what comes before that is chance
 	}
 	p.log = append(p.log, string(st.op)+": "+fmt.Sprintf(format, args...))
 }
@@ -195,7 +195,8 @@ func (p *player) do(st step) {
 		n, err := p.w.Write(text(p.offset, st.n))
 		p.wrote(st, int64(n), err)
 	case opWriteString:
-		n, err := io.WriteString(p.w, string(text(p.offset, st.n)))
+		part := string(text(p.offset, st.n))
+		n, err := io.WriteString(p.w, part)
 		p.wrote(st, int64(n), err)
 	case opCopy:
 		n, err := io.Copy(p.w, onlyReader{bytes.NewReader(text(p.offset, st.n))})
