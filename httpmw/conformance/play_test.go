@@ -206,8 +206,8 @@ func (p *player) do(st step) {
 			n, err := to.ReadFrom(onlyReader{bytes.NewReader(text(p.offset, st.n))})
 			p.wrote(st, n, err)
 		} else {
-			n, err := p.w.Write(text(p.offset, st.n))
-			p.wrote(st, int64(n), err)
+			n, err := io.Copy(onlyWriter{p.w}, onlyReader{bytes.NewReader(text(p.offset, st.n))})
+			p.wrote(st, n, err)
 		}
 	case opCopyFile:
 		p.copyFile(st)
