@@ -85,7 +85,6 @@ var allowances = []allowance{
 	{layers: append(copying, holding...), key: "framing", why: "the response was held as a whole, so its length is known", when: measured},
 	{layers: holding, key: "trailer:*", why: "net/http sends trailers with a body in chunks alone, and what was held may be one piece", when: trailers},
 	{layers: holding, key: "field:Trailer", why: "net/http sends trailers with a body in chunks alone, and what was held may be one piece", when: trailers},
-	{layers: holding, key: "field:X-Check", why: "net/http takes a trailer for a field if the header is still to come", when: trailers},
 	{layers: holding, key: "did *", why: "over HTTP/2 the client of a HEAD leaves with the header", when: func(d *difference) bool {
 		return d.h2 && d.s.method == "HEAD"
 	}},

@@ -36,10 +36,19 @@ func scenarios() int {
 	}
 }
 
+// remembered are seeds that have found something once: a fault, or an allowance that few others need. Every layer meets them.
+var remembered = []uint64{
+	433, 4018, 4549, 7240, 8134, 8986, 1393716210138554935, 3534662643163071020, 8327387215068725828, 9660146984880848510,
+	12486596416788630182,
+}
+
 // seedOf returns the i-th seed: two of three are the same every time. MW_SEED is one to look at alone.
 func seedOf(i int) uint64 {
 	if one, err := strconv.ParseUint(os.Getenv("MW_SEED"), 10, 64); err == nil {
 		return one
+	}
+	if i < len(remembered) {
+		return remembered[i]
 	}
 	if i%3 == 2 {
 		return rand.Uint64()
@@ -103,7 +112,7 @@ func (c *compared) meets(s *scenario) bool {
 	if c.fits != nil && !c.fits(s) {
 		return false
 	}
-	if os.Getenv("MW_SEED") != "" || len(c.of) > 2 {
+	if os.Getenv("MW_SEED") != "" || len(c.of) > 2 || slices.Contains(remembered, s.seed) {
 		return true
 	}
 	return (s.seed+uint64(len(c.layer.name)))%4 == 0
