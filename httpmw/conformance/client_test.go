@@ -358,6 +358,10 @@ func doH2(t http.RoundTripper, url, id string, r *run) view {
 	mu.Lock()
 	maps.Copy(v, early)
 	mu.Unlock()
+	if strings.Contains(v["~error"], "GOAWAY") { // of the whole connection, for a stream before: this one may never have arrived
+		v["did"] = "the connection was lost"
+		return v
+	}
 	v.told(r)
 	return v
 }

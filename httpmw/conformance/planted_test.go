@@ -266,7 +266,7 @@ func TestEveryBadWrapperIsFound(t *testing.T) {
 	}
 }
 
-// TestHarnessAgreesWithItself: two bare servers show no difference, so what the tests find is not chance.
+// TestHarnessAgreesWithItself: two bare servers show no difference, twice, so what the tests find is not chance.
 func TestHarnessAgreesWithItself(t *testing.T) {
 	h := &harness{}
 	bare := func(next http.Handler) http.Handler { return next }
@@ -276,7 +276,14 @@ func TestHarnessAgreesWithItself(t *testing.T) {
 	for i := range min(scenarios(), 2000) {
 		s := generate(seedOf(i))
 		for _, h2 := range protocols(s) {
-			for _, d := range differences(s, h2, a.view(s, h2), b.view(s, h2)) {
+			all := differences(s, h2, a.view(s, h2), b.view(s, h2))
+			if len(all) > 0 { // as the differential test does
+				t.Logf("%s\n  %s: %s", s, all[0].key, all[0].got["~error"])
+				s := *s
+				s.again = 1
+				all = differences(&s, h2, a.view(&s, h2), b.view(&s, h2))
+			}
+			for _, d := range all {
 				t.Errorf("%s\n  %s: %s and %s", s, d.key, brief(d.bare[d.key]), brief(d.got[d.key]))
 			}
 		}
