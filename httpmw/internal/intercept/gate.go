@@ -126,7 +126,9 @@ func (g *Gate) Header() http.Header { return g.header }
 func (g *Gate) WriteHeader(status int) {
 	final := status >= 200 || status == http.StatusSwitchingProtocols && g.req.ProtoMajor < 2
 	_ = g.through(final && status <= 999, func(w http.ResponseWriter) error {
-		if !g.begun { // informational: with the fields of the moment
+		if !g.begun { // informational: with the fields of the moment, which whoever answers in the handler's place is rid of
+			before := w.Header().Clone()
+			defer func() { replace(w.Header(), before) }()
 			g.copyHeader()
 		}
 		w.WriteHeader(status)

@@ -213,7 +213,7 @@ func bodyless(status int) bool {
 // Write implies the status 200 and does with p what the layer decided.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.imply()
-	if w.action != Hold {
+	if w.action != Hold || w.hijacked {
 		return w.put(p)
 	}
 	return hold(w, p)
@@ -222,6 +222,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 // WriteString is Write without a copy where that can be.
 func (w *Writer) WriteString(s string) (int, error) {
 	w.imply()
+	if w.hijacked {
+		return w.put([]byte(s))
+	}
 	switch w.action {
 	case Hold:
 		return hold(w, s)
@@ -236,6 +239,8 @@ func (w *Writer) WriteString(s string) (int, error) {
 func hold[T []byte | string](w *Writer, p T) (int, error) {
 	size := int64(len(w.held)) + int64(len(p))
 	switch {
+	case len(p) == 0 && w.req.ProtoMajor < 2: // there net/http takes it for nothing even where no body is allowed
+		return 0, nil
 	case bodyless(w.status):
 		return 0, http.ErrBodyNotAllowed
 	case w.declared >= 0 && size > w.declared: // the server's to refuse
@@ -255,6 +260,9 @@ func hold[T []byte | string](w *Writer, p T) (int, error) {
 
 // put does with a part of the body what the layer decided.
 func (w *Writer) put(p []byte) (int, error) {
+	if w.hijacked { // the server knows what to say to that
+		return w.inner.Write(p)
+	}
 	switch w.action {
 	case Copy:
 		n, err := w.inner.Write(p)
