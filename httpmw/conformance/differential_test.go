@@ -42,7 +42,11 @@ var remembered = []uint64{
 	12486596416788630182,
 }
 
-// seedOf returns the i-th seed: two of three are the same every time. MW_SEED is one to look at alone.
+// exploring reports whether MW_EXPLORE is set: then every third seed is random, and an allowance that nobody needed is a
+// fault. Without it all seeds are the same every time, so that a change is judged by what it changes and not by chance.
+func exploring() bool { return os.Getenv("MW_EXPLORE") != "" }
+
+// seedOf returns the i-th seed. MW_SEED is one to look at alone.
 func seedOf(i int) uint64 {
 	if one, err := strconv.ParseUint(os.Getenv("MW_SEED"), 10, 64); err == nil {
 		return one
@@ -50,7 +54,7 @@ func seedOf(i int) uint64 {
 	if i < len(remembered) {
 		return remembered[i]
 	}
-	if i%3 == 2 {
+	if i%3 == 2 && exploring() {
 		return rand.Uint64()
 	}
 	return uint64(i)
@@ -228,7 +232,11 @@ func (f *findings) report(t *testing.T) {
 	}
 	for i := range allowances {
 		if a := &allowances[i]; f.used[a] == 0 {
-			t.Errorf("%v: %s: is not needed", a.layers, a.key)
+			if exploring() {
+				t.Errorf("%v: %s: is not needed", a.layers, a.key)
+			} else {
+				t.Logf("%v: %s: is not needed by these seeds", a.layers, a.key)
+			}
 		}
 	}
 }
