@@ -8,7 +8,7 @@ require (
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/go-chi/httplog/v3 v3.3.0
-	github.com/go-chi/httprate v0.16.1
+	github.com/go-chi/httprate v0.15.0
 	github.com/go-kratos/aegis v0.2.0
 	github.com/graph-gophers/dataloader/v7 v7.1.0
 	github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus v1.1.1

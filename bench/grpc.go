@@ -23,7 +23,7 @@ func grpcRows() []Row {
 		Name: "GRPCStack", About: "recover, request id (ours), metrics, deadline, rate limit, bulkhead and breaker before a unary handler",
 		Contestants: []Contestant{
 			{Ours, func() Subject { return Subject{Loop: calls(oursGRPCStack().UnaryServer)} }},
-			{"ggm+failsafe", func() Subject { return Subject{Loop: calls(chained(peersGRPCStack()))} }},
+			{"ggmfailsafe", func() Subject { return Subject{Loop: calls(chained(peersGRPCStack()))} }},
 		},
 	}}
 	rows = append(rows, grpcGuardRows()...)

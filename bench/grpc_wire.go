@@ -26,7 +26,7 @@ func grpcWireRows() []Row {
 				return []grpc.ServerOption{grpc.UnaryInterceptor(oursGRPCStack().UnaryServer)}
 			}),
 			bare,
-			wire("ggm+failsafe", func() []grpc.ServerOption {
+			wire("ggmfailsafe", func() []grpc.ServerOption {
 				return []grpc.ServerOption{grpc.ChainUnaryInterceptor(peersGRPCStack()...)}
 			}),
 		},
