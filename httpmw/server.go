@@ -85,7 +85,11 @@ func Server(set *policy.Set, c ServerConfig) ([]func(http.Handler) http.Handler,
 	b.add(Recover(RecoverConfig{Logger: c.Logger}), RequestID(RequestIDConfig{TrustIncoming: c.TrustRequestID}))
 	b.add(ClientIP(c.Trust, ClientIPConfig{Logger: c.Logger}), c.Metrics, c.Trace)
 	if !c.NoAccessLog {
-		b.add(AccessLog(AccessLogConfig{Logger: c.Logger, JSON: c.LogJSON, Skip: c.healthy}))
+		log := AccessLogConfig{Logger: c.Logger, Skip: c.healthy}
+		if c.LogJSON != nil {
+			log.Logger, log.JSON = nil, c.LogJSON // one of the two; the Logger is Recover's as well
+		}
+		b.add(AccessLog(log))
 	}
 	if !c.NoSecureHeaders {
 		c.SecureHeaders.Trust = c.Trust

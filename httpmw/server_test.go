@@ -1,7 +1,9 @@
 package httpmw
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -112,6 +114,17 @@ func TestServerFollowsTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "after the reload", from("192.0.2.3", "/").Code, 200)
+}
+
+// The access log goes past the Logger that panics are written to.
+func TestServerLogsJSONBesideALogger(t *testing.T) {
+	var lines, panics bytes.Buffer
+	config := ServerConfig{Logger: slog.New(slog.NewTextHandler(&panics, nil)), LogJSON: &lines}
+	h := mw.Chain(mw.Must(Server(newSet(t, policy.Config{}), config))...)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") }))
+	equal(t, "status", do(h, httptest.NewRequest("GET", "/", nil)).Code, 500)
+	if !strings.Contains(lines.String(), `"http.response.status_code":500`) || !strings.Contains(panics.String(), "boom") {
+		t.Errorf("lines %q, panics %q", lines.String(), panics.String())
+	}
 }
 
 // What cannot be right is refused at the start, all at once.
